@@ -1,0 +1,117 @@
+/**
+ * The types of a resolved configuration: every key is there, defaults filled in. What each key means, its
+ * default and what it may be is data in the `*-keys.ts` files beside this one (for `model`: in
+ * `src/nn/model-config.ts`), from which the validator, its messages and docs/configuration.md are made.
+ */
+import type { ModelConfig } from '../../nn/model-config.ts';
+
+export type { ModelConfig } from '../../nn/model-config.ts';
+
+export type DatasetType = 'plain' | 'tsv';
+export type TokenLevel = 'word' | 'char';
+
+/** One side of the data: `data.src` or `data.trg`. */
+export interface SideConfig {
+  /** Suffix of this side's files when `dataset_type` is `plain`. */
+  lang: string;
+  level: TokenLevel;
+  lowercase: boolean;
+  /** Training pairs with fewer or more tokens on this side are dropped; null: no upper limit. */
+  min_length: number;
+  max_length: number | null;
+  /** Most tokens besides the four special ones; null: all. */
+  voc_limit: number | null;
+  voc_min_freq: number;
+  voc_file: string | null;
+}
+
+export interface DataConfig {
+  dataset_type: DatasetType;
+  train: string;
+  dev: string | null;
+  test: string | null;
+  /** TSV columns, counted from 1. */
+  source_column: number;
+  target_column: number;
+  src: SideConfig;
+  trg: SideConfig;
+  share_vocab: boolean;
+  reverse_source: boolean;
+}
+
+export type OptimizerName = 'sgd' | 'adam' | 'adamw';
+export type Normalization = 'tokens' | 'batch' | 'none';
+export type BatchType = 'sentence' | 'token';
+export type Scheduling = 'constant' | 'step' | 'inverse_sqrt' | 'plateau';
+export type EarlyStoppingMetric = 'loss' | 'ppl' | 'accuracy' | 'wer' | 'bleu';
+
+export interface TrainingConfig {
+  random_seed: number;
+
+  optimizer: OptimizerName;
+  learning_rate: number;
+  momentum: number;
+  adam_betas: [number, number];
+  eps: number;
+  weight_decay: number;
+  normalization: Normalization;
+  clip_grad_norm: number | null;
+  label_smoothing: number;
+
+  batch_size: number;
+  batch_type: BatchType;
+  batch_multiplier: number;
+  bucket_width: number;
+  shuffle: boolean;
+  epochs: number | null;
+  updates: number | null;
+  max_in_flight: number;
+
+  scheduling: Scheduling;
+  /** Updates of linear warm-up from 0, before any scheduling. */
+  learning_rate_warmup: number;
+  learning_rate_min: number;
+  decrease_factor: number;
+  /** Plateau: validations without improvement before the rate is decreased. */
+  patience: number;
+  /** Step: the first epoch (from 1) with a decreased rate, and epochs between decreases. */
+  start_decay_epoch: number;
+  decay_every: number;
+
+  validation_freq: number;
+  validation_unit: 'epochs' | 'updates';
+  logging_freq: number;
+  print_valid_sents: number[];
+  early_stopping_metric: EarlyStoppingMetric;
+  early_stopping_patience: number | null;
+
+  model_dir: string;
+  overwrite: boolean;
+  /** A checkpoint is also written every so many updates; null: only after a validation. */
+  save_freq: number | null;
+  keep_best_ckpts: number;
+  keep_last_ckpts: number;
+  load_model: string | null;
+  reset_optimizer: boolean;
+  reset_scheduler: boolean;
+}
+
+export type EvalMetric = 'token_accuracy' | 'sequence_accuracy' | 'wer' | 'per' | 'bleu';
+export type BleuTokenizer = '13a' | 'intl' | 'char' | 'none';
+
+export interface TestingConfig {
+  batch_size: number;
+  /** Most tokens put out; null: max_output_factor × source length + 10. */
+  max_output_length: number | null;
+  max_output_factor: number;
+  eval_metrics: EvalMetric[];
+  sacrebleu_cfg: { tokenize: BleuTokenizer; lowercase: boolean };
+}
+
+export interface Config {
+  name: string;
+  data: DataConfig;
+  model: ModelConfig;
+  training: TrainingConfig;
+  testing: TestingConfig;
+}
