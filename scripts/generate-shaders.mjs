@@ -1,0 +1,65 @@
+/**
+ * Reads every `shaders/*.wgsl` and writes `src/generated/shaders.ts`: the source text (so that the built JS
+ * carries it) and what wgsl_reflect says of its entry points, bindings and uniform fields. The scheduler derives
+ * its types from that object, so a missing or misspelt buffer is a compile error.
+ *
+ * Conventions that it enforces, naming the file: group 0 only; at most one uniform, called `params`, at binding 0,
+ * a struct of scalar u32/i32/f32 fields; everything else is a storage array; at most 8 storage buffers an entry.
+ */
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { WgslReflect } from 'wgsl_reflect/wgsl_reflect.module.js';
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..');
+const scalars = new Set(['u32', 'i32', 'f32']);
+const portableStorageBuffers = 8;
+
+function describe(name, code) {
+  const fail = (message) => {
+    throw new Error(`shaders/${name}.wgsl: ${message}`);
+  };
+  const reflect = new WgslReflect(code);
+  const uniform = reflect.uniforms[0];
+  if (reflect.uniforms.length > 1) fail('more than one uniform');
+  if (uniform && (uniform.name !== 'params' || uniform.binding !== 0)) {
+    fail('the uniform must be `params` at binding 0');
+  }
+  const params = (uniform?.type.members ?? []).map((member) => {
+    if (!scalars.has(member.type.name)) fail(`params.${member.name} is not a u32, i32 or f32`);
+    return { name: member.name, type: member.type.name, offset: member.offset };
+  });
+  const entries = {};
+  for (const entry of reflect.entry.compute) {
+    const bindings = {};
+    let usesParams = false;
+    for (const resource of entry.resources) {
+      if (resource.group !== 0) fail(`${resource.name} is not in group 0`);
+      if (resource.name === 'params') {
+        usesParams = true;
+        continue;
+      }
+      if (resource.access !== 'read' && resource.access !== 'read_write') {
+        fail(`${resource.name} is not a storage buffer`);
+      }
+      bindings[resource.name] = { binding: resource.binding, access: resource.access };
+    }
+    const count = Object.keys(bindings).length;
+    if (count > portableStorageBuffers) fail(`${entry.name} binds ${count} storage buffers, more than 8`);
+    entries[entry.name] = { usesParams, bindings };
+  }
+  const overrides = reflect.overrides.map((override) => override.name);
+  return { name, entries, params, paramsBytes: uniform?.type.size ?? 0, overrides, code };
+}
+
+const files = readdirSync(join(root, 'shaders'))
+  .filter((file) => file.endsWith('.wgsl'))
+  .sort();
+const shaders = files.map((file) =>
+  describe(file.slice(0, -'.wgsl'.length), readFileSync(join(root, 'shaders', file), 'utf8')),
+);
+const body = shaders.map((shader) => `  '${shader.name}': ${JSON.stringify(shader, null, 2)},`).join('\n');
+const text = `// Made by scripts/generate-shaders.mjs from shaders/*.wgsl. Do not edit.\nexport const shaders = {\n${body}\n} as const;\n`;
+mkdirSync(join(root, 'src/generated'), { recursive: true });
+writeFileSync(join(root, 'src/generated/shaders.ts'), text);
+console.log(`src/generated/shaders.ts: ${shaders.length} shaders`);

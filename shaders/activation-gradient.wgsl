@@ -1,0 +1,35 @@
+// dx[i] = dy[i] * act'(x[i]), with act' written in terms of y = act(x):
+//   1 tanh: 1 - y²   2 relu: y > 0   3 sigmoid: y (1 - y)
+//
+//   y   [size]  read     the activated values
+//   dy  [size]  read     gradient after the activation
+//   dx  [size]  written  gradient before it
+
+struct Params {
+  size: u32,
+  activation: u32,
+  stride: u32, // elements a row of the grid
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> y: array<f32>;
+@group(0) @binding(2) var<storage, read> dy: array<f32>;
+@group(0) @binding(3) var<storage, read_write> dx: array<f32>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3u) {
+  let i = id.y * params.stride + id.x;
+  if (i >= params.size) {
+    return;
+  }
+  let value = y[i];
+  var slope = 1.0;
+  if (params.activation == 1u) {
+    slope = 1.0 - value * value;
+  } else if (params.activation == 2u) {
+    slope = select(0.0, 1.0, value > 0.0);
+  } else if (params.activation == 3u) {
+    slope = value * (1.0 - value);
+  }
+  dx[i] = dy[i] * slope;
+}

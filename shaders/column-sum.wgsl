@@ -1,0 +1,47 @@
+// y[yOffset + j] = sum_i x[xOffset + i*xRow + j]   for i < rows, j < columns; added where accumulate = 1.
+// A bias gradient. One workgroup owns 16 columns; its 16 lanes a column each sum every 16th row, then lane 0
+// adds the 16 partial sums in order, so that the result depends on nothing but x.
+//
+//   x  read     rows of length `columns`, xRow apart
+//   y  written  [columns]; must not be x's buffer
+
+struct Params {
+  rows: u32,
+  columns: u32,
+  xOffset: u32,
+  xRow: u32,
+  yOffset: u32,
+  accumulate: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(2) var<storage, read_write> y: array<f32>;
+
+const width = 16u;
+const lanes = 16u;
+var<workgroup> partial: array<f32, width * lanes>;
+
+@compute @workgroup_size(width, lanes)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local: vec3u) {
+  let column = group.x * width + local.x;
+  var sum = 0.0;
+  if (column < params.columns) {
+    for (var row = local.y; row < params.rows; row += lanes) {
+      sum += x[params.xOffset + row * params.xRow + column];
+    }
+  }
+  partial[local.y * width + local.x] = sum;
+  workgroupBarrier();
+  if (local.y == 0u && column < params.columns) {
+    var total = 0.0;
+    for (var lane = 0u; lane < lanes; lane++) {
+      total += partial[lane * width + local.x];
+    }
+    let place = params.yOffset + column;
+    if (params.accumulate == 1u) {
+      total += y[place];
+    }
+    y[place] = total;
+  }
+}

@@ -1,0 +1,142 @@
+/**
+ * An opened WebGPU device as the rest of Couplet sees it: compiled kernels by name, buffers, read-back, and the
+ * promise that nothing fails in silence. Openers (`open-browser.ts`, `../node/open-gpu.ts`) make it.
+ */
+import { type CoupletError, DeviceLostError, KernelError, LimitsError } from '../errors.ts';
+import type { AdapterReport } from './adapter-report.ts';
+import { compilePipeline, type Kernel } from './compile.ts';
+import type { ShaderInfo } from './shader.ts';
+
+const scratchUsage = 0x0004 | 0x0008 | 0x0080; // COPY_SRC | COPY_DST | STORAGE
+const stagingUsage = 0x0001 | 0x0008; // MAP_READ | COPY_DST
+
+export class Gpu {
+  readonly device: GPUDevice;
+  readonly report: AdapterReport;
+  readonly #owns: boolean;
+  readonly #kernels = new Map<string, Promise<Kernel>>();
+  readonly #staging = new Map<number, GPUBuffer[]>();
+  #failure: CoupletError | undefined;
+  #disposed = false;
+
+  /** `owns`: whether disposing destroys the device; an adopted device stays its owner's. */
+  constructor(device: GPUDevice, report: AdapterReport, owns: boolean) {
+    this.device = device;
+    this.report = report;
+    this.#owns = owns;
+    device.addEventListener('uncapturederror', this.#onUncapturedError);
+    void device.lost.then((info) => {
+      if (!this.#disposed) this.#fail(new DeviceLostError(`the GPU device was lost: ${info.message}`));
+    });
+  }
+
+  readonly #onUncapturedError = (event: Event): void => {
+    const { error } = event as GPUUncapturedErrorEvent;
+    this.#fail(
+      error.constructor.name === 'GPUOutOfMemoryError'
+        ? new LimitsError(`the device is out of memory: ${error.message}`)
+        : new KernelError(`the device rejected a command: ${error.message}`),
+    );
+  };
+
+  /** The first failure wins: later ones mostly follow from it. */
+  #fail(error: CoupletError): void {
+    this.#failure ??= error;
+  }
+
+  /** True on an adapter that runs shaders on the CPU; kernels choose their tiles by it. */
+  get software(): boolean {
+    return this.report.kind === 'software';
+  }
+
+  /** Throws what went wrong on the device since it was opened. Call it before trusting a result. */
+  check(): void {
+    if (this.#failure) throw this.#failure;
+    if (this.#disposed) throw new DeviceLostError('this Gpu was disposed');
+  }
+
+  /** The compiled kernel, from the cache after its first use. Rejects with a KernelError that quotes the source. */
+  kernel(
+    shader: ShaderInfo,
+    entry: string,
+    constants: Readonly<Record<string, number>> = {},
+  ): Promise<Kernel> {
+    const key = `${shader.name}/${entry}/${JSON.stringify(constants)}`;
+    let kernel = this.#kernels.get(key);
+    if (!kernel) {
+      kernel = compilePipeline(this.device, shader, entry, constants);
+      this.#kernels.set(key, kernel);
+    }
+    return kernel;
+  }
+
+  /** A storage buffer that can be copied from and to. Throws LimitsError where the device cannot hold or bind it. */
+  createBuffer(label: string, bytes: number): GPUBuffer {
+    const limit = Math.min(this.device.limits.maxBufferSize, this.device.limits.maxStorageBufferBindingSize);
+    if (bytes > limit) {
+      throw new LimitsError(
+        `${label} needs ${formatBytes(bytes)}, but this device binds at most ${formatBytes(limit)}: ` +
+          'make the batch, the vocabulary or the layer smaller',
+      );
+    }
+    return this.device.createBuffer({
+      label,
+      size: Math.max(4, Math.ceil(bytes / 4) * 4),
+      usage: scratchUsage,
+    });
+  }
+
+  write(buffer: GPUBuffer, offset: number, data: Float32Array | Uint32Array): void {
+    this.device.queue.writeBuffer(buffer, offset, data.buffer, data.byteOffset, data.byteLength);
+  }
+
+  /** Copies `bytes` out of a buffer once all submitted work is done. Staging buffers are kept and used again. */
+  async read(buffer: GPUBuffer, offset: number, bytes: number): Promise<ArrayBuffer> {
+    this.check();
+    const size = stagingSize(bytes);
+    const free = this.#staging.get(size) ?? [];
+    this.#staging.set(size, free);
+    const staging =
+      free.pop() ?? this.device.createBuffer({ label: `staging/${size}`, size, usage: stagingUsage });
+    const encoder = this.device.createCommandEncoder({ label: 'read back' });
+    encoder.copyBufferToBuffer(buffer, offset, staging, 0, bytes);
+    this.device.queue.submit([encoder.finish()]);
+    try {
+      await staging.mapAsync(0x0001, 0, bytes);
+    } catch (cause) {
+      await Promise.resolve(); // lets the loss or the error be reported first
+      this.check();
+      throw new DeviceLostError('reading back from the GPU failed', { cause });
+    }
+    this.check();
+    const copy = staging.getMappedRange(0, bytes).slice(0);
+    staging.unmap();
+    free.push(staging);
+    return copy;
+  }
+
+  dispose(): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    this.device.removeEventListener('uncapturederror', this.#onUncapturedError);
+    for (const free of this.#staging.values()) for (const buffer of free) buffer.destroy();
+    this.#staging.clear();
+    if (this.#owns) this.device.destroy();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+}
+
+/** Powers of two, so that reads of nearby sizes share their staging buffers. */
+function stagingSize(bytes: number): number {
+  return 2 ** Math.ceil(Math.log2(Math.max(256, bytes)));
+}
+
+export function formatBytes(bytes: number): string {
+  if (bytes >= 2 ** 30) return `${(bytes / 2 ** 30).toFixed(2)} GiB`;
+  if (bytes >= 2 ** 20) return `${(bytes / 2 ** 20).toFixed(1)} MiB`;
+  if (bytes >= 2 ** 10) return `${(bytes / 2 ** 10).toFixed(1)} KiB`;
+  return `${bytes} B`;
+}

@@ -1,0 +1,58 @@
+/**
+ * Types derived from the generated shader table: which entry points a shader has, which buffers each binds and
+ * which scalars its uniform holds. They make a missing or misspelt binding a compile error.
+ */
+import { shaders } from '../generated/shaders.ts';
+
+type Shaders = typeof shaders;
+export type ShaderName = keyof Shaders;
+export type EntryName<S extends ShaderName> = keyof Shaders[S]['entries'] & string;
+
+/** The storage bindings of one entry, each given a `T`. */
+export type Bindings<S extends ShaderName, E extends EntryName<S>, T> = {
+  [Name in keyof (Shaders[S]['entries'][E] extends { bindings: infer B } ? B : never)]: T;
+};
+
+/** The scalar fields of a shader's uniform `params`. */
+export type Params<S extends ShaderName> = {
+  [Name in Shaders[S]['params'][number]['name']]: number;
+};
+
+/** The same table with its exact keys forgotten, for code that walks over any shader. */
+export interface ShaderInfo {
+  readonly name: string;
+  readonly code: string;
+  readonly params: readonly { name: string; type: 'u32' | 'i32' | 'f32'; offset: number }[];
+  readonly paramsBytes: number;
+  readonly overrides: readonly string[];
+  readonly entries: Readonly<
+    Record<
+      string,
+      {
+        usesParams: boolean;
+        bindings: Readonly<Record<string, { binding: number; access: 'read' | 'read_write' }>>;
+      }
+    >
+  >;
+}
+
+export function shaderInfo(name: ShaderName): ShaderInfo {
+  return shaders[name] as ShaderInfo;
+}
+
+export function shaderNames(): ShaderName[] {
+  return Object.keys(shaders) as ShaderName[];
+}
+
+/** Packs a uniform's fields as the shader lays them out. Bytes beyond the last field are zero. */
+export function packParams(shader: ShaderInfo, values: Readonly<Record<string, number>>): ArrayBuffer {
+  const bytes = new ArrayBuffer(Math.ceil(shader.paramsBytes / 16) * 16);
+  const view = new DataView(bytes);
+  for (const { name, type, offset } of shader.params) {
+    const value = values[name] ?? 0;
+    if (type === 'f32') view.setFloat32(offset, value, true);
+    else if (type === 'i32') view.setInt32(offset, value, true);
+    else view.setUint32(offset, value, true);
+  }
+  return bytes;
+}

@@ -1,0 +1,141 @@
+/**
+ * Batched matrix products, the work horse. `recordMatmul` puts one strided product on a tape; `matmul` and `linear`
+ * are the differentiable ops on whole tensors. Which tile runs it is `matmul-plan.ts`'s business.
+ */
+import { ShapeError } from '../errors.ts';
+import type { Tape } from '../scheduler/tape.ts';
+import type { Tensor } from '../scheduler/tensor.ts';
+import { type Activation, activationCode, recordActivationGradient } from './activation.ts';
+import { recordColumnSum } from './column-sum.ts';
+import { chooseMatmul } from './matmul-plan.ts';
+
+/** A matrix somewhere in a tensor: element (z, i, j) lies at `offset + z * batch + i * row + j * column`. */
+export interface Matrix {
+  readonly tensor: Tensor;
+  readonly offset?: number;
+  readonly batch?: number;
+  readonly row: number;
+  /** 1 unless the matrix is transposed. */
+  readonly column?: number;
+}
+
+export interface MatmulRecord {
+  readonly m: number;
+  readonly n: number;
+  readonly k: number;
+  readonly batch?: number;
+  /** [m, k] */
+  readonly a: Matrix;
+  /** [k, n] */
+  readonly b: Matrix;
+  /** [m, n]; columns are contiguous. */
+  readonly c: Matrix;
+  /** [n], added to each row. */
+  readonly bias?: Tensor | undefined;
+  readonly activation?: Activation;
+  readonly accumulate?: 0 | 1;
+}
+
+/** The transpose of a matrix: the same memory, rows and columns exchanged. */
+export function transposed(matrix: Matrix): Matrix {
+  return { ...matrix, row: matrix.column ?? 1, column: matrix.row };
+}
+
+/** C ← act([C +] A·B + bias). */
+export function recordMatmul(tape: Tape, record: MatmulRecord): void {
+  const { m, n, k, batch = 1, a, b, c, bias, activation = 'none', accumulate = 0 } = record;
+  const params = {
+    m,
+    n,
+    k,
+    aOffset: a.offset ?? 0,
+    aBatch: a.batch ?? 0,
+    aRow: a.row,
+    aCol: a.column ?? 1,
+    bOffset: b.offset ?? 0,
+    bBatch: b.batch ?? 0,
+    bRow: b.row,
+    bCol: b.column ?? 1,
+    cOffset: c.offset ?? 0,
+    cBatch: c.batch ?? 0,
+    cRow: c.row,
+    biasOffset: 0,
+    hasBias: bias ? 1 : 0,
+    accumulate,
+    activation: activationCode[activation],
+  };
+  const { kernel, entry, workgroups } = chooseMatmul({ ...params, batch, software: tape.software });
+  tape.dispatch(kernel, entry, {
+    bindings: { a: a.tensor, b: b.tensor, bias: bias ?? a.tensor, c: c.tensor },
+    params,
+    workgroups,
+  });
+}
+
+export interface MatmulOptions {
+  readonly transposeA?: boolean;
+  readonly transposeB?: boolean;
+  /** [N] */
+  readonly bias?: Tensor | undefined;
+  readonly activation?: Activation;
+}
+
+/**
+ * act(A·B + bias) for A [Z, M, K] and B [Z, K, N] (stored [Z, K, M] and [Z, N, K] where transposed): [Z, M, N].
+ * Two-dimensional tensors are a batch of one.
+ */
+export function matmul(tape: Tape, a: Tensor, b: Tensor, options: MatmulOptions = {}): Tensor {
+  const { transposeA = false, transposeB = false, bias, activation = 'none' } = options;
+  if (a.shape.length !== b.shape.length || a.shape.length < 2 || a.shape.length > 3) {
+    throw new ShapeError(`matmul takes two matrices or two batches of matrices, not ${a} and ${b}`);
+  }
+  const batch = a.shape.length === 3 ? a.dim(0) : 1;
+  const [m, k] = transposeA ? [a.dim(-1), a.dim(-2)] : [a.dim(-2), a.dim(-1)];
+  const [n, inner] = transposeB ? [b.dim(-2), b.dim(-1)] : [b.dim(-1), b.dim(-2)];
+  if (k !== inner || (a.shape.length === 3 && b.dim(0) !== batch)) {
+    throw new ShapeError(`matmul: ${a}${transposeA ? 'ᵀ' : ''} and ${b}${transposeB ? 'ᵀ' : ''} do not fit`);
+  }
+  const shape = a.shape.length === 3 ? [batch, m, n] : [m, n];
+  const c = tape.result('matmul', shape, a, b, bias);
+  const plain = (tensor: Tensor): Matrix => ({
+    tensor,
+    batch: tensor.dim(-2) * tensor.dim(-1),
+    row: tensor.dim(-1),
+  });
+  const turn = (tensor: Tensor, turned: boolean) => (turned ? transposed(plain(tensor)) : plain(tensor));
+  const product = { m, n, k, batch, a: turn(a, transposeA), b: turn(b, transposeB), c: plain(c) };
+  recordMatmul(tape, { ...product, bias, activation });
+  tape.onBackward(() => {
+    const upstream = tape.gradientOf(c);
+    if (!upstream) return;
+    const dc = plain(recordActivationGradient(tape, activation, c, upstream));
+    // dA = dC·Bᵀ and dB = Aᵀ·dC; of a transposed operand the transposed product is written.
+    const write = (tensor: Tensor, turned: boolean, left: Matrix, right: Matrix, inner: number) => {
+      const target = tape.gradientTarget(tensor);
+      if (!target) return;
+      const [rows, columns] = [tensor.dim(-2), tensor.dim(-1)];
+      const operands = turned ? { a: transposed(right), b: transposed(left) } : { a: left, b: right };
+      const destination = plain(target.tensor);
+      const { accumulate } = target;
+      recordMatmul(tape, { m: rows, n: columns, k: inner, batch, ...operands, c: destination, accumulate });
+    };
+    write(a, transposeA, dc, transposed(product.b), n);
+    write(b, transposeB, transposed(product.a), dc, m);
+    if (bias) recordColumnSum(tape, dc.tensor.reshape(batch * m, n), bias);
+  });
+  return c;
+}
+
+/** act(x·Wᵀ + bias) for x [..., I] and W [O, I] (PyTorch's layout): [..., O]. */
+export function linear(
+  tape: Tape,
+  x: Tensor,
+  weight: Tensor,
+  bias?: Tensor,
+  activation: Activation = 'none',
+): Tensor {
+  const inputs = x.dim(-1);
+  const rows = x.size / inputs;
+  const y = matmul(tape, x.reshape(rows, inputs), weight, { transposeB: true, bias, activation });
+  return y.reshape(...x.shape.slice(0, -1), weight.dim(0));
+}

@@ -1,0 +1,154 @@
+/**
+ * A model's parameters: values and gradients in parallel arenas, cut into segments that fit one binding. An optimiser
+ * walks the segments (one dispatch each), the ops see one tensor a parameter. Between parameters the arena holds
+ * zeros (256-byte alignment), which no norm and no update notices.
+ */
+import { ShapeError } from '../errors.ts';
+import type { Gpu } from '../gpu/gpu.ts';
+import { type Shape, sizeOf, Tensor } from './tensor.ts';
+
+export interface ParameterSpec {
+  readonly name: string;
+  readonly shape: Shape;
+}
+
+/** One arena segment as flat tensors of equal length. */
+export interface Segment {
+  readonly values: Tensor;
+  readonly gradients: Tensor;
+}
+
+interface Place {
+  readonly spec: ParameterSpec;
+  readonly segment: number;
+  readonly offset: number;
+}
+
+const alignment = 256;
+
+export class ParameterStore {
+  readonly segments: readonly Segment[];
+  readonly #gpu: Gpu;
+  readonly #tensors = new Map<string, Tensor>();
+  readonly #places = new Map<string, Place>();
+  readonly #buffers: GPUBuffer[] = [];
+
+  constructor(gpu: Gpu, specs: readonly ParameterSpec[]) {
+    this.#gpu = gpu;
+    const { places, sizes } = layOut(specs, gpu.device.limits.maxStorageBufferBindingSize);
+    this.segments = sizes.map((bytes, index) => ({
+      values: this.#arena(`parameters/${index}`, bytes),
+      gradients: this.#arena(`gradients/${index}`, bytes),
+    }));
+    for (const place of places) {
+      const { name, shape } = place.spec;
+      if (this.#places.has(name)) throw new ShapeError(`two parameters are called '${name}'`);
+      const segment = this.segments[place.segment]!;
+      const gradient = slice(segment.gradients, place.offset, `d ${name}`, shape);
+      this.#places.set(name, place);
+      this.#tensors.set(name, slice(segment.values, place.offset, name, shape, gradient));
+    }
+  }
+
+  #arena(label: string, bytes: number): Tensor {
+    const buffer = this.#gpu.createBuffer(label, bytes);
+    this.#buffers.push(buffer);
+    return new Tensor([bytes / 4], 'f32', { kind: 'buffer', label, bytes, buffer, offset: 0 });
+  }
+
+  get names(): string[] {
+    return [...this.#tensors.keys()];
+  }
+
+  /** Number of trained values. */
+  get count(): number {
+    return [...this.#tensors.values()].reduce((sum, tensor) => sum + tensor.size, 0);
+  }
+
+  get(name: string): Tensor {
+    const tensor = this.#tensors.get(name);
+    if (!tensor) throw new ShapeError(`no parameter is called '${name}'`);
+    return tensor;
+  }
+
+  has(name: string): boolean {
+    return this.#tensors.has(name);
+  }
+
+  write(name: string, values: Float32Array): void {
+    const tensor = this.get(name);
+    if (values.length !== tensor.size) {
+      throw new ShapeError(`${tensor} holds ${tensor.size} values, not ${values.length}`);
+    }
+    if (tensor.storage.kind === 'buffer')
+      this.#gpu.write(tensor.storage.buffer, tensor.storage.offset, values);
+  }
+
+  /** All values by name, or whatever lies in arenas parallel to them (gradients, an optimiser's moments). */
+  async read(
+    arenas: readonly Tensor[] = this.segments.map(({ values }) => values),
+  ): Promise<Map<string, Float32Array<ArrayBuffer>>> {
+    const contents = await Promise.all(arenas.map((arena) => readTensor(this.#gpu, arena)));
+    const named = new Map<string, Float32Array<ArrayBuffer>>();
+    for (const [name, { spec, segment, offset }] of this.#places) {
+      named.set(name, contents[segment]!.slice(offset / 4, offset / 4 + sizeOf(spec.shape)));
+    }
+    return named;
+  }
+
+  async readGradients(): Promise<Map<string, Float32Array<ArrayBuffer>>> {
+    return this.read(this.segments.map(({ gradients }) => gradients));
+  }
+
+  /** Writes named values into arenas parallel to the parameters'. */
+  writeAll(
+    values: ReadonlyMap<string, Float32Array>,
+    arenas = this.segments.map((segment) => segment.values),
+  ) {
+    for (const [name, { spec, segment, offset }] of this.#places) {
+      const data = values.get(name);
+      if (!data) throw new ShapeError(`no values for the parameter '${name}'`);
+      if (data.length !== sizeOf(spec.shape)) {
+        throw new ShapeError(`'${name}' holds ${sizeOf(spec.shape)} values, not ${data.length}`);
+      }
+      const { storage } = arenas[segment]!;
+      if (storage.kind === 'buffer') this.#gpu.write(storage.buffer, storage.offset + offset, data);
+    }
+  }
+
+  /** Tensors of the segments' sizes, zero at first, for an optimiser's moments. */
+  createArenas(label: string): Tensor[] {
+    return this.segments.map(({ values }, index) => this.#arena(`${label}/${index}`, values.storage.bytes));
+  }
+
+  dispose(): void {
+    for (const buffer of this.#buffers) buffer.destroy();
+  }
+}
+
+function layOut(specs: readonly ParameterSpec[], limit: number): { places: Place[]; sizes: number[] } {
+  const sizes: number[] = [];
+  const places = specs.map((spec) => {
+    const bytes = Math.ceil((sizeOf(spec.shape) * 4) / alignment) * alignment;
+    const last = sizes.at(-1);
+    if (last === undefined || last + bytes > limit) sizes.push(0);
+    const segment = sizes.length - 1;
+    const offset = sizes[segment]!;
+    sizes[segment] = offset + bytes;
+    return { spec, segment, offset };
+  });
+  return { places, sizes };
+}
+
+function slice(arena: Tensor, offset: number, label: string, shape: Shape, gradient?: Tensor): Tensor {
+  if (arena.storage.kind !== 'buffer') throw new ShapeError(`${arena} is no arena`);
+  const storage = { ...arena.storage, label, offset, bytes: sizeOf(shape) * 4 };
+  return new Tensor(shape, 'f32', storage, gradient !== undefined, gradient);
+}
+
+/** The values of a buffer tensor, once all submitted work is done. */
+export async function readTensor(gpu: Gpu, tensor: Tensor): Promise<Float32Array<ArrayBuffer>> {
+  if (tensor.storage.kind !== 'buffer') throw new ShapeError(`${tensor} is scratch: it cannot be read`);
+  const { buffer, offset } = tensor.storage;
+  return new Float32Array(await gpu.read(buffer, offset, tensor.size * 4));
+}

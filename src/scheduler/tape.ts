@@ -1,0 +1,202 @@
+/**
+ * The tape: op functions record their forward dispatches on it and leave behind, with `onBackward`, what records
+ * their backward dispatches; `backward()` plays those in reverse. Nothing runs while recording. The result is a flat
+ * list of dispatches that `Plan.build` freezes.
+ *
+ * Gradients: the first write to a tensor's gradient stores, later ones accumulate, so that a tensor used more than
+ * once gets the sum. A parameter's gradient lives in an arena and always accumulates; who starts a step clears it.
+ */
+import { ShapeError } from '../errors.ts';
+import {
+  type Bindings,
+  type EntryName,
+  type Params,
+  packParams,
+  type ShaderInfo,
+  type ShaderName,
+  shaderInfo,
+} from '../gpu/shader.ts';
+import { type BufferStorage, type DType, type Shape, type Storage, sizeOf, Tensor } from './tensor.ts';
+
+export type Workgroups = readonly [x: number, y?: number, z?: number];
+
+export interface Binding {
+  readonly name: string;
+  readonly binding: number;
+  readonly access: 'read' | 'read_write';
+  readonly tensor: Tensor;
+}
+
+/** One recorded kernel call. */
+export interface Dispatch {
+  readonly shader: ShaderInfo;
+  readonly entry: string;
+  readonly bindings: readonly Binding[];
+  readonly params: ArrayBuffer | undefined;
+  readonly workgroups: readonly [number, number, number];
+  readonly constants: Readonly<Record<string, number>>;
+}
+
+export interface DispatchOptions<S extends ShaderName, E extends EntryName<S>> {
+  readonly bindings: Bindings<S, E, Tensor>;
+  readonly params: Params<S>;
+  readonly workgroups: Workgroups;
+  readonly constants?: Readonly<Record<string, number>>;
+}
+
+/** Where an op writes a gradient, and whether it adds to what is there. */
+export interface GradientTarget {
+  readonly tensor: Tensor;
+  readonly accumulate: 0 | 1;
+}
+
+export interface TapeOptions {
+  /** What the adapter is, for kernels that come in variants. */
+  readonly software: boolean;
+  /** False: nothing needs a gradient, dropout is off. */
+  readonly training: boolean;
+}
+
+const maxWorkgroups = 65_535;
+
+export class Tape {
+  readonly software: boolean;
+  readonly training: boolean;
+  readonly dispatches: Dispatch[] = [];
+  readonly #backward: (() => void)[] = [];
+  readonly #gradients = new Map<Storage, Tensor>();
+
+  constructor(options: TapeOptions) {
+    this.software = options.software;
+    this.training = options.training;
+  }
+
+  /** A scratch tensor. Its content is undefined until a dispatch writes it. */
+  tensor(label: string, shape: Shape, options: { dtype?: DType; needsGradient?: boolean } = {}): Tensor {
+    const storage: Storage = { kind: 'scratch', label, bytes: Math.max(4, sizeOf(shape) * 4) };
+    return new Tensor(
+      shape,
+      options.dtype ?? 'f32',
+      storage,
+      this.training && options.needsGradient === true,
+    );
+  }
+
+  /** A scratch tensor computed from `sources`: it needs a gradient where any of them does. */
+  result(label: string, shape: Shape, ...sources: (Tensor | undefined)[]): Tensor {
+    return this.tensor(label, shape, { needsGradient: sources.some((source) => source?.needsGradient) });
+  }
+
+  /** Records one kernel call. Bindings and parameters are typed from the shader. */
+  dispatch<S extends ShaderName, E extends EntryName<S>>(
+    shader: S,
+    entry: E,
+    options: DispatchOptions<S, E>,
+  ): void {
+    const info = shaderInfo(shader);
+    const [x, y = 1, z = 1] = options.workgroups;
+    if (x === 0 || y === 0 || z === 0) return;
+    if (x > maxWorkgroups || y > maxWorkgroups || z > maxWorkgroups) {
+      throw new ShapeError(`${shader}/${entry}: ${x}×${y}×${z} workgroups are more than ${maxWorkgroups}`);
+    }
+    const tensors = options.bindings as Readonly<Record<string, Tensor>>;
+    const bindings = Object.entries(info.entries[entry]?.bindings ?? {}).map(
+      ([name, { binding, access }]) => {
+        const tensor = tensors[name];
+        if (!tensor) throw new ShapeError(`${shader}/${entry}: no tensor given for '${name}'`);
+        return { name, binding, access, tensor };
+      },
+    );
+    rejectAliases(`${shader}/${entry}`, bindings);
+    this.dispatches.push({
+      shader: info,
+      entry,
+      bindings,
+      params: info.entries[entry]?.usesParams ? packParams(info, options.params) : undefined,
+      workgroups: [x, y, z],
+      constants: options.constants ?? {},
+    });
+  }
+
+  /** Leaves behind what records an op's backward dispatches. Ignored outside training. */
+  onBackward(record: () => void): void {
+    if (this.training) this.#backward.push(record);
+  }
+
+  /** Records the backward pass: what the ops left behind, last first. Loss ops start it by themselves. */
+  backward(): void {
+    for (const record of this.#backward.splice(0).reverse()) record();
+  }
+
+  /** The gradient that later ops left for `tensor`, shaped like it; undefined where nothing reached it. */
+  gradientOf(tensor: Tensor): Tensor | undefined {
+    return this.#gradients.get(tensor.storage)?.reshape(...tensor.shape);
+  }
+
+  /** Declares the gradient of an output from outside (an upstream gradient). */
+  seedGradient(tensor: Tensor, gradient: Tensor): void {
+    this.#gradients.set(tensor.storage, gradient);
+  }
+
+  /**
+   * Where to write the whole gradient of `tensor`; undefined where it needs none. The kernel must write every
+   * element, adding to the old value where `accumulate` is 1.
+   */
+  gradientTarget(tensor: Tensor): GradientTarget | undefined {
+    if (!this.training || !tensor.needsGradient) return undefined;
+    if (tensor.parameterGradient) return { tensor: tensor.parameterGradient, accumulate: 1 };
+    const known = this.gradientOf(tensor);
+    if (known) return { tensor: known, accumulate: 1 };
+    const gradient = this.tensor(`d ${tensor.label}`, tensor.shape);
+    this.#gradients.set(tensor.storage, gradient);
+    return { tensor: gradient, accumulate: 0 };
+  }
+
+  /** Where to add to a part of `tensor`'s gradient: cleared first if nothing was written yet. */
+  gradientPart(tensor: Tensor): Tensor | undefined {
+    const target = this.gradientTarget(tensor);
+    if (target?.accumulate === 0) this.fill(target.tensor, 0);
+    return target?.tensor;
+  }
+
+  fill(tensor: Tensor, value: number): void {
+    const { groups, stride } = linearGroups(tensor.size, 64);
+    this.dispatch('fill', 'main', {
+      bindings: { y: tensor },
+      params: { size: tensor.size, value, stride },
+      workgroups: groups,
+    });
+  }
+}
+
+/**
+ * A grid for `size` independent elements, `perGroup` a workgroup. Beyond 65,535 groups the grid folds into y; a
+ * kernel's index is then `id.y * stride + id.x`.
+ */
+export function linearGroups(size: number, perGroup: number): { groups: Workgroups; stride: number } {
+  const total = Math.ceil(size / perGroup);
+  const x = Math.min(total, maxWorkgroups);
+  return { groups: [x, Math.ceil(total / Math.max(1, x))], stride: x * perGroup };
+}
+
+/** WebGPU forbids binding one buffer both to read and to write, and overlapping ranges to write: say it by name. */
+function rejectAliases(where: string, bindings: readonly Binding[]): void {
+  for (const [index, a] of bindings.entries()) {
+    for (const b of bindings.slice(index + 1)) {
+      if (a.access === 'read' && b.access === 'read') continue;
+      const clash = a.access === b.access ? overlaps(a.tensor.storage, b.tensor.storage) : sameBuffer(a, b);
+      if (clash) throw new ShapeError(`${where}: '${a.name}' and '${b.name}' are both ${a.tensor}`);
+    }
+  }
+}
+
+function sameBuffer(a: Binding, b: Binding): boolean {
+  const [x, y] = [a.tensor.storage, b.tensor.storage];
+  return x === y || (x.kind === 'buffer' && y.kind === 'buffer' && x.buffer === y.buffer);
+}
+
+function overlaps(a: Storage, b: Storage): boolean {
+  if (a.kind === 'scratch' || b.kind === 'scratch') return a === b;
+  const before = (x: BufferStorage, y: BufferStorage) => x.offset + x.bytes <= y.offset;
+  return a.buffer === b.buffer && !before(a, b) && !before(b, a);
+}
