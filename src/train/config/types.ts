@@ -85,7 +85,8 @@ export interface TrainingConfig {
   early_stopping_metric: EarlyStoppingMetric;
   early_stopping_patience: number | null;
 
-  model_dir: string;
+  /** The run folder; null: `runs/<name>` in the working directory. */
+  model_dir: string | null;
   overwrite: boolean;
   /** A checkpoint is also written every so many updates; null: only after a validation. */
   save_freq: number | null;
