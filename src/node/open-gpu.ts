@@ -1,0 +1,73 @@
+/** `openGpu` for Node: chooses an adapter (see `adapters.ts`), opens a device on it through Dawn, and wraps it. */
+import type { AdapterReport } from '../gpu/adapter-report.ts';
+import { reportAdapter } from '../gpu/adapter-report.ts';
+import { Gpu } from '../gpu/gpu.ts';
+import { adoptDevice, type OpenGpuOptions as CommonOptions } from '../gpu/open-browser.ts';
+import { messageOf, requestDevice } from '../gpu/request-device.ts';
+import { type Machine, type Missing, nothingOpened, searchAdapters } from './adapters.ts';
+import { loadDawn } from './dawn.ts';
+import { installedSwiftShader } from './swiftshader.ts';
+import { ensureVulkanLoader } from './vulkan-loader.ts';
+
+export type OpenGpuOptions = CommonOptions & {
+  /**
+   * Which adapter: `auto` (a GPU, else the system's software Vulkan, else SwiftShader from npm), `hardware`, `system`
+   * or `lavapipe` (the system's software Vulkan), `swiftshader`, or a part of an adapter's name. Where it is not
+   * given, the environment variable COUPLET_ADAPTER counts, then `auto`.
+   */
+  adapter?: string;
+  /** Dawn's toggles for this device, such as `skip_validation`; `-name` turns one off. */
+  dawnFeatures?: readonly string[];
+};
+
+/**
+ * Opens a device. Rejects with AdapterError where the package `webgpu` is not installed or nothing can be opened,
+ * saying what was tried, why each failed and what to install.
+ */
+export async function openGpu(options: OpenGpuOptions = {}): Promise<Gpu> {
+  if (options.device) return adoptDevice(options.device);
+  return await openOn(await thisMachine(), wantedAdapter(options.adapter), options);
+}
+
+/** The option, else the environment variable, else `auto`. */
+export function wantedAdapter(option?: string): string {
+  return option || process.env.COUPLET_ADAPTER || 'auto';
+}
+
+export async function thisMachine(): Promise<Machine> {
+  return {
+    platform: process.platform,
+    arch: process.arch,
+    dawn: await loadDawn(),
+    ensureVulkanLoader: (bundled) => ensureVulkanLoader(bundled) !== undefined,
+    swiftShader: installedSwiftShader,
+  };
+}
+
+/** The first adapter of the search that opens. */
+export async function openOn(machine: Machine, wanted: string, options: OpenGpuOptions = {}): Promise<Gpu> {
+  const tried: Missing[] = [];
+  const passedOver: string[] = [];
+  const search = searchAdapters(machine, wanted, {
+    toggles: options.dawnFeatures ?? [],
+    ...(options.powerPreference ? { powerPreference: options.powerPreference } : {}),
+  });
+  for await (const result of search) {
+    if ('problem' in result) {
+      tried.push(result);
+      continue;
+    }
+    const { adapter, offered, source } = result;
+    try {
+      const device = await requestDevice(adapter, offered.name, options);
+      const advice = [...passedOver, ...offered.advice];
+      const report: AdapterReport = reportAdapter(adapter.info, device, source, { ...offered, advice });
+      return new Gpu(device, report, true);
+    } catch (error) {
+      const problem = messageOf(error);
+      tried.push({ looked: offered.name, problem });
+      if (offered.kind === 'hardware') passedOver.push(`see why the GPU was passed over (${problem}).`);
+    }
+  }
+  throw nothingOpened(machine, wanted, tried);
+}
