@@ -5,7 +5,7 @@
 import type { Problem } from './config/resolve.ts';
 import { pathText, resolveSection, throwProblems } from './config/resolve.ts';
 import type { DeepPartial, Section } from './config/spec.ts';
-import { choice, derived, dropout, flag, integer, number, orNull, section } from './config/spec.ts';
+import { choice, derived, flag, fraction, integer, number, orNull, section } from './config/spec.ts';
 
 export type CellName = 'lstm' | 'gru' | 'rnn';
 export type Nonlinearity = 'tanh' | 'relu';
@@ -82,7 +82,7 @@ const joeyInitializers = {
 function embeddings(of: string, standard: Parameters<typeof integer>[0]['default']) {
   return section<EmbeddingsConfig>(`The ${of} words' embedding table.`, {
     embedding_dim: integer({ default: standard!, min: 1, doc: 'Numbers per word.' }),
-    dropout: dropout('Probability of dropping each number of an embedded word while training.'),
+    dropout: fraction('Probability of dropping each number of an embedded word while training.'),
   });
 }
 
@@ -105,7 +105,7 @@ export const modelSection: Section<ModelConfig> = section<ModelConfig>('The netw
     }),
     bidirectional: flag({ default: true, doc: 'Read the source in both directions.' }),
     num_layers: integer({ default: 1, min: 1, max: 64, doc: 'Layers on top of each other.' }),
-    dropout: dropout('Dropout between layers; one layer has nothing between.'),
+    dropout: fraction('Dropout between layers; one layer has nothing between.'),
   }),
   decoder: section<DecoderConfig>('Writes the target, attending to the source.', {
     embeddings: embeddings(
@@ -132,8 +132,8 @@ export const modelSection: Section<ModelConfig> = section<ModelConfig>('The netw
       max: 64,
       doc: "Layers on top of each other. Each starts from the encoder's layer of the same number, so there are as many.",
     }),
-    dropout: dropout('Dropout between layers; one layer has nothing between.'),
-    hidden_dropout: dropout('Dropout on the attentional vector h̃, before the output projection.'),
+    dropout: fraction('Dropout between layers; one layer has nothing between.'),
+    hidden_dropout: fraction('Dropout on the attentional vector h̃, before the output projection.'),
     input_feeding: flag({
       default: false,
       doc: "Feed h̃ back in beside the next word (Luong et al. 2015, section 3.3). Slower: attention then runs step by step. (Joey NMT's default is true.)",

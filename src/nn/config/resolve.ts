@@ -140,7 +140,11 @@ function valueHint(spec: AnyKey, value: unknown): string {
 export function valueText(value: unknown): string {
   if (typeof value === 'number') return String(value);
   if (value instanceof Date) return `the date ${value.toISOString()}`;
-  return shortened(JSON.stringify(value) ?? String(value));
+  try {
+    return shortened(JSON.stringify(value) ?? String(value));
+  } catch {
+    return 'a value that contains itself';
+  }
 }
 
 function shortened(words: string): string {

@@ -91,8 +91,8 @@ export function number(options: Common<number> & Range): KeySpec<number> {
   };
 }
 
-/** A probability of dropping: 0 turns it off, 1 would drop everything. */
-export function dropout(doc: string): KeySpec<number> {
+/** A share of something, as of units to drop: 0 (the default) turns it off, 1 would leave nothing. */
+export function fraction(doc: string): KeySpec<number> {
   return number({ default: 0, min: 0, below: 1, doc });
 }
 
@@ -126,7 +126,7 @@ export function choice<const T extends string>(
 export function orNull<T>(
   key: KeySpec<T>,
   words: string,
-  ...defaultValue: [] | [T | null]
+  ...defaultValue: [] | [T | null | Derived<T | null>]
 ): KeySpec<T | null> {
   return {
     ...key,

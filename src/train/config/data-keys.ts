@@ -1,0 +1,99 @@
+/** The keys of the `data` section: which text, how it is cut into tokens, which vocabularies. */
+import { choice, derived, flag, integer, orNull, section, text } from '../../nn/config/spec.ts';
+import type { DataConfig, DatasetType, SideConfig } from './types.ts';
+
+function side(doc: string, lang: string) {
+  return section<SideConfig>(doc, {
+    lang: text({
+      default: lang,
+      matches: /^[^/\\\s]+$/,
+      allowed: 'a file name suffix without slashes or spaces',
+      doc: "Suffix of this side's files when `dataset_type` is plain: `train: data/train` and `lang: en` read `data/train.en`.",
+    }),
+    level: choice(['word', 'char'], {
+      default: 'word',
+      doc: 'What a token is: what lies between white space, or every character.',
+      elsewhere: {
+        bpe: 'Subword segmentation is not there yet: segment the files beforehand and write word.',
+      },
+    }),
+    lowercase: flag({ default: false, doc: 'Lower-case the text, in training and in use.' }),
+    min_length: integer({
+      default: 1,
+      min: 1,
+      doc: 'Training pairs with fewer tokens on this side are dropped, and their number is told.',
+    }),
+    max_length: orNull(
+      integer({
+        min: 1,
+        doc: 'Training pairs with more tokens on this side are dropped, and their number is told.',
+      }),
+      'no limit',
+      100,
+    ),
+    voc_limit: orNull(
+      integer({
+        min: 1,
+        doc: 'Keep so many of the most frequent tokens; the four special ones come on top.',
+      }),
+      'all',
+      null,
+    ),
+    voc_min_freq: integer({
+      default: 1,
+      min: 0,
+      doc: 'Keep only tokens that the training text has at least so often.',
+    }),
+    voc_file: orNull(
+      text({
+        doc: 'A vocabulary to use, one token per line; `voc_limit` and `voc_min_freq` then mean nothing.',
+      }),
+      'built from the training text',
+      null,
+    ),
+  });
+}
+
+export const dataSection = section<DataConfig>(
+  'The text. A file whose name ends in `.gz` is unpacked; of parallel files either form may lie there.',
+  {
+    dataset_type: choice(['plain', 'tsv'], {
+      default: derived(
+        'tsv if `data.train` ends in .tsv or .tsv.gz, otherwise plain',
+        ({ train }: DataConfig): DatasetType => (isTsv(train) ? 'tsv' : 'plain'),
+      ),
+      doc: "Two parallel files (`PREFIX.SRC` and `PREFIX.TRG`, with each side's `lang` as suffix), or one file of tab-separated columns without a header.",
+      elsewhere: {
+        parallel: 'Parallel files are plain here.',
+        huggingface: 'Data sets are read from files only.',
+      },
+    }),
+    train: text({ doc: 'Training pairs: the prefix of the parallel files, or the TSV file.' }),
+    dev: orNull(
+      text({ doc: 'Validation pairs, as `train`.' }),
+      'no validation: the last checkpoint counts as the best',
+      null,
+    ),
+    test: orNull(text({ doc: 'Test pairs, as `train`; scored once, after training.' }), 'no test', null),
+    source_column: integer({
+      default: 1,
+      min: 1,
+      doc: 'The TSV column of the source, counted from 1 as `cut -f` does.',
+    }),
+    target_column: integer({ default: 2, min: 1, doc: 'The TSV column of the target, counted from 1.' }),
+    src: side('The source side.', 'src'),
+    trg: side('The target side.', 'trg'),
+    share_vocab: flag({
+      default: false,
+      doc: 'One vocabulary for both sides, built from both; `src` and `trg` must then agree about level and vocabulary.',
+    }),
+    reverse_source: flag({
+      default: false,
+      doc: 'Feed the source from its last token to its first (Sutskever et al. 2014).',
+    }),
+  },
+);
+
+export function isTsv(file: string): boolean {
+  return /\.tsv(\.gz)?$/i.test(file);
+}
