@@ -1,0 +1,80 @@
+/**
+ * Sentence pairs as text: from two files whose lines belong together, or from the columns of one
+ * tab-separated file. Whatever would shift the two sides against each other is an error.
+ */
+
+import { DataError } from '../errors.ts';
+import type { NamedLines } from './text.ts';
+import { trimWhitespace } from './whitespace.ts';
+
+/** Sentence pairs: `source[i]` belongs to `target[i]`. */
+export interface ParallelText {
+  /** What messages call it: a path, or two. */
+  readonly name: string;
+  readonly source: readonly string[];
+  readonly target: readonly string[];
+}
+
+/**
+ * Puts the lines of two files side by side.
+ * @throws DataError naming both files and both counts if they do not have the same number of lines.
+ */
+export function pairLines(source: NamedLines, target: NamedLines): ParallelText {
+  const counts = [source.lines.length, target.lines.length] as const;
+  if (counts[0] !== counts[1]) {
+    throw new DataError(
+      `Parallel files must have the same number of lines, but ${source.name} has ${counts[0]} and ` +
+        `${target.name} has ${counts[1]}.`,
+    );
+  }
+  return { name: `${source.name} and ${target.name}`, source: source.lines, target: target.lines };
+}
+
+export interface TsvOptions {
+  /** The column of the source, from 0. Default 0. */
+  readonly sourceColumn?: number;
+  /** The column of the target, from 0. Default 1. */
+  readonly targetColumn?: number;
+}
+
+/**
+ * Reads sentence pairs from tab-separated lines: no header, no quoting. A blank line is an empty pair, which
+ * training drops and counts. Columns other than the two are ignored, but every line must have as many as the
+ * first one, so that a stray tab is found.
+ * @throws DataError naming the line and both counts if a line has too few columns or not as many as the first.
+ */
+export function parseTsv({ name, lines }: NamedLines, options: TsvOptions = {}): ParallelText {
+  const { sourceColumn = 0, targetColumn = 1 } = options;
+  const needed = Math.max(sourceColumn, targetColumn) + 1;
+  const source: string[] = [];
+  const target: string[] = [];
+  let first: { line: number; columns: number } | undefined;
+  for (const [index, line] of lines.entries()) {
+    if (trimWhitespace(line) === '') {
+      source.push('');
+      target.push('');
+      continue;
+    }
+    const cells = line.split('\t');
+    first ??= { line: index + 1, columns: cells.length };
+    if (cells.length < needed) {
+      throw new DataError(
+        `${name}: line ${index + 1} has ${plural(cells.length, 'column')}, and ${needed} are needed ` +
+          '(source and target, separated by a tab).',
+      );
+    }
+    if (cells.length !== first.columns) {
+      throw new DataError(
+        `${name}: line ${index + 1} has ${plural(cells.length, 'column')}, but line ${first.line} has ` +
+          `${first.columns}. Is there a tab too many or too few?`,
+      );
+    }
+    source.push(cells[sourceColumn]!);
+    target.push(cells[targetColumn]!);
+  }
+  return { name, source, target };
+}
+
+function plural(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`;
+}
