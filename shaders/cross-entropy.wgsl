@@ -1,0 +1,176 @@
+// Softmax cross-entropy of N rows over a vocabulary of V, a chunk of columns at a time. With x = logits + bias,
+// t = the row's target and s = smoothing (PyTorch's label_smoothing: even over all V, the target among them):
+//
+//   nll = log sum_v exp(x_v) - x_t
+//   loss = (1 - s) nll + s mean_v(log sum_u exp(x_u) - x_v)
+//   d loss / d x_v = p_v - (1 - s) [v = t] - s / V       with p = softmax(x)
+//
+// Rows whose target is `ignored` have loss 0 and gradient 0. `scan` runs once a chunk, in the order of the vocabulary:
+// 32 lanes a row, lane l reading the columns v = l modulo 32 and keeping a running maximum and a sum of exponentials
+// relative to it. What a lane adds up, and in which order, thus depends on the row alone, not on N or the chunks.
+// `finish` joins the lanes of a row in order, `reduce` adds up the rows. `gradient` overwrites a chunk's logits.
+//
+//   logits      [N, width]  read in scan, overwritten by d loss / d x * scale in gradient
+//   bias        [V]         read where hasBias = 1
+//   targets     [N]         read
+//   lanes       [N, 32]     scan to finish: maximum, sum of exp(x - maximum), sum of x, column of the maximum
+//   picked      [N]         scan to finish: x_t
+//   softmax     [N]         finish to gradient: maximum, 1 / sum of exp(x - maximum)
+//   terms       [N]         finish to reduce: loss, nll, 1, 1 where the target has the largest x (the first of equals)
+//   scale       [1]         read
+//   statistics  [8]         the first four are added to: sums of `terms`
+
+struct Params {
+  rows: u32,
+  width: u32, // columns of the chunk
+  start: u32, // the chunk's first column, counted in the vocabulary
+  vocabulary: u32,
+  ignored: u32,
+  hasBias: u32,
+  smoothing: f32,
+  stride: u32, // rows a row of the grid, for grids folded into y
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read_write> logits: array<f32>;
+@group(0) @binding(2) var<storage, read> bias: array<f32>;
+@group(0) @binding(3) var<storage, read> targets: array<u32>;
+@group(0) @binding(4) var<storage, read_write> lanes: array<vec4f>;
+@group(0) @binding(5) var<storage, read_write> picked: array<f32>;
+@group(0) @binding(6) var<storage, read_write> softmax: array<vec2f>;
+@group(0) @binding(7) var<storage, read_write> terms: array<vec4f>;
+@group(0) @binding(8) var<storage, read> scale: array<f32>;
+@group(0) @binding(9) var<storage, read_write> statistics: array<f32>;
+
+const laneCount = 32u;
+const scanRows = 2u;
+const lowest = -3.4e38;
+
+// exp of x <= 0, never called where it could underflow to something undefined.
+fn decay(x: f32) -> f32 {
+  return exp(max(x, -87.0));
+}
+
+@compute @workgroup_size(laneCount, scanRows)
+fn scan(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local: vec3u) {
+  let row = group.y * params.stride + group.x * scanRows + local.y;
+  if (row >= params.rows) {
+    return;
+  }
+  let label = targets[row];
+  if (label == params.ignored) {
+    return;
+  }
+  let place = row * laneCount + local.x;
+  var largest = lowest;
+  var sum = 0.0;
+  var total = 0.0;
+  var column = 0.0;
+  if (params.start > 0u) {
+    let before = lanes[place];
+    largest = before.x;
+    sum = before.y;
+    total = before.z;
+    column = before.w;
+  }
+  let first = (local.x + laneCount - params.start % laneCount) % laneCount;
+  for (var j = first; j < params.width; j += laneCount) {
+    let v = params.start + j;
+    var x = logits[row * params.width + j];
+    if (params.hasBias == 1u) {
+      x += bias[v];
+    }
+    let difference = x - largest;
+    let e = decay(-abs(difference));
+    if (difference > 0.0) {
+      sum = sum * e + 1.0;
+      largest = x;
+      column = f32(v);
+    } else {
+      sum += e;
+    }
+    total += x;
+    if (v == label) {
+      picked[row] = x;
+    }
+  }
+  lanes[place] = vec4f(largest, sum, total, column);
+}
+
+@compute @workgroup_size(64)
+fn finish(@builtin(global_invocation_id) id: vec3u) {
+  let row = id.y * params.stride + id.x;
+  if (row >= params.rows) {
+    return;
+  }
+  let label = targets[row];
+  if (label == params.ignored) {
+    softmax[row] = vec2f(0.0);
+    terms[row] = vec4f(0.0);
+    return;
+  }
+  var all = lanes[row * laneCount];
+  for (var lane = 1u; lane < laneCount; lane++) {
+    let one = lanes[row * laneCount + lane];
+    let largest = max(all.x, one.x);
+    let sum = all.y * decay(all.x - largest) + one.y * decay(one.x - largest);
+    let wins = one.x > all.x || (one.x == all.x && one.w < all.w);
+    all = vec4f(largest, sum, all.z + one.z, select(all.w, one.w, wins));
+  }
+  let logSum = log(all.y);
+  let nll = logSum + (all.x - picked[row]);
+  let even = logSum + (all.x - all.z / f32(params.vocabulary));
+  let loss = select(nll, (1.0 - params.smoothing) * nll + params.smoothing * even, params.smoothing > 0.0);
+  softmax[row] = vec2f(all.x, 1.0 / all.y);
+  terms[row] = vec4f(loss, nll, 1.0, select(0.0, 1.0, u32(all.w) == label));
+}
+
+const reduceLanes = 256u;
+var<workgroup> partial: array<vec4f, reduceLanes>;
+
+@compute @workgroup_size(reduceLanes)
+fn reduce(@builtin(local_invocation_id) local: vec3u) {
+  var sum = vec4f(0.0);
+  for (var row = local.x; row < params.rows; row += reduceLanes) {
+    sum += terms[row];
+  }
+  partial[local.x] = sum;
+  workgroupBarrier();
+  if (local.x == 0u) {
+    var all = vec4f(0.0);
+    for (var lane = 0u; lane < reduceLanes; lane++) {
+      all += partial[lane];
+    }
+    for (var i = 0u; i < 4u; i++) {
+      statistics[i] += all[i];
+    }
+  }
+}
+
+const gradientRows = 8u;
+
+@compute @workgroup_size(64)
+fn gradient(@builtin(global_invocation_id) id: vec3u, @builtin(workgroup_id) group: vec3u) {
+  let j = id.x;
+  if (j >= params.width) {
+    return;
+  }
+  let v = params.start + j;
+  var shift = 0.0;
+  if (params.hasBias == 1u) {
+    shift = bias[v];
+  }
+  let even = params.smoothing / f32(params.vocabulary);
+  let end = min(params.rows, (group.y + 1u) * gradientRows);
+  for (var row = group.y * gradientRows; row < end; row++) {
+    let place = row * params.width + j;
+    let label = targets[row];
+    var slope = 0.0;
+    if (label != params.ignored) {
+      let normal = softmax[row];
+      let p = decay(logits[place] + shift - normal.x) * normal.y;
+      slope = (p - even - select(0.0, 1.0 - params.smoothing, v == label)) * scale[0];
+    }
+    logits[place] = slope;
+  }
+}

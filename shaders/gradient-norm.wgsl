@@ -1,0 +1,90 @@
+// The norm of all gradients together, and from it what the optimiser multiplies them by:
+//
+//   norm = sqrt(sum g²)      coefficient = min(1, maxNorm / (norm + 1e-6)), 1 where maxNorm = 0 (no clipping)
+//
+// as torch.nn.utils.clip_grad_norm_. Where a gradient, or the sum of squares, is not finite the coefficient is 0 and
+// the optimiser is told to change nothing. That is tested on the bits, because a compiler may assume NaN away.
+// `partial` runs once a segment: every workgroup adds up the squares of its share; -1 stands for "not finite".
+// `finish` (one workgroup) adds up the partial sums of all segments. All sums have an order fixed by the sizes.
+//
+//   gradients   [size]   read; a multiple of 4
+//   partials    [count]  written by partial from `offset` on, read by finish
+//   update      [4]      written: norm, coefficient, 1 where the update is to be left out (else 0), 0
+//   statistics  [8]      [4] += norm and [5] += 1, or [6] += 1 where the update is left out
+
+struct Params {
+  size: u32, // in vec4
+  groups: u32, // workgroups of this segment
+  offset: u32, // of the segment's first partial sum
+  count: u32, // of the partial sums of all segments
+  maxNorm: f32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> gradients: array<vec4u>;
+@group(0) @binding(2) var<storage, read_write> partials: array<f32>;
+@group(0) @binding(3) var<storage, read_write> update: array<f32>;
+@group(0) @binding(4) var<storage, read_write> statistics: array<f32>;
+
+const lanes = 64u;
+const infinity = 0x7f800000u; // exponent bits all set: infinity or NaN
+var<workgroup> sums: array<f32, lanes>;
+var<workgroup> bad: array<u32, lanes>;
+
+@compute @workgroup_size(lanes)
+fn partial(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local: vec3u) {
+  var squares = vec4f(0.0);
+  var broken = 0u;
+  for (var i = group.x * lanes + local.x; i < params.size; i += params.groups * lanes) {
+    let bits = gradients[i];
+    let g = bitcast<vec4f>(bits);
+    squares += g * g;
+    broken |= u32(any((bits & vec4u(infinity)) == vec4u(infinity)));
+  }
+  sums[local.x] = (squares.x + squares.y) + (squares.z + squares.w);
+  bad[local.x] = broken;
+  workgroupBarrier();
+  if (local.x == 0u) {
+    var sum = 0.0;
+    for (var lane = 0u; lane < lanes; lane++) {
+      sum += sums[lane];
+      broken |= bad[lane];
+    }
+    partials[params.offset + group.x] = select(sum, -1.0, broken == 1u);
+  }
+}
+
+@compute @workgroup_size(lanes)
+fn finish(@builtin(local_invocation_id) local: vec3u) {
+  var sum = 0.0;
+  var broken = 0u;
+  for (var i = local.x; i < params.count; i += lanes) {
+    let part = partials[i];
+    broken |= u32(part < 0.0);
+    sum += part;
+  }
+  sums[local.x] = sum;
+  bad[local.x] = broken;
+  workgroupBarrier();
+  if (local.x == 0u) {
+    sum = 0.0;
+    for (var lane = 0u; lane < lanes; lane++) {
+      sum += sums[lane];
+      broken |= bad[lane];
+    }
+    if (broken == 1u || (bitcast<u32>(sum) & infinity) == infinity) {
+      update[0] = 0.0;
+      update[1] = 0.0;
+      update[2] = 1.0;
+      statistics[6] += 1.0;
+    } else {
+      let norm = sqrt(sum);
+      update[0] = norm;
+      update[1] = select(1.0, min(1.0, params.maxNorm / (norm + 1e-6)), params.maxNorm > 0.0);
+      update[2] = 0.0;
+      statistics[4] += norm;
+      statistics[5] += 1.0;
+    }
+    update[3] = 0.0;
+  }
+}

@@ -1,0 +1,177 @@
+/**
+ * The loss: projection to the vocabulary and softmax cross-entropy in one op, a chunk of the vocabulary at a time,
+ * so that the [N, V] logits never exist beyond one chunk. Where the whole vocabulary is one chunk its logits are kept
+ * for the backward pass; otherwise each chunk's are computed a second time there.
+ */
+import { ShapeError } from '../errors.ts';
+import { linearGroups, type Tape } from '../scheduler/tape.ts';
+import { expectShape, type Tensor } from '../scheduler/tensor.ts';
+import { recordColumnSumRows } from './column-sum.ts';
+import { type Matrix, recordMatmul, transposed } from './matmul.ts';
+
+/** Where the running sums lie in the statistics tensor (f32 [8]). The first four are this op's. */
+export const statisticsSize = 8;
+export const statistic = {
+  /** Summed loss, with label smoothing. */
+  loss: 0,
+  /** Summed negative log-likelihood, without. */
+  nll: 1,
+  /** Tokens that count, which is all but the ignored ones. */
+  tokens: 2,
+  /** Those of them whose target has the largest logit (the first one among equals). */
+  correct: 3,
+  /** Summed norms of the gradient before clipping, over the updates made. */
+  norm: 4,
+  /** Updates made. */
+  updates: 5,
+  /** Updates left out because a gradient was not finite. */
+  skipped: 6,
+} as const;
+
+export interface CrossEntropyOptions {
+  /** [N, H] or [T, B, H] */
+  readonly hidden: Tensor;
+  /** [V, H] */
+  readonly weight: Tensor;
+  /** [V] */
+  readonly bias?: Tensor | undefined;
+  /** u32, N of them: each below V, or `ignoreIndex`. */
+  readonly targets: Tensor;
+  /** The target of rows that add nothing to loss and gradient (padding). */
+  readonly ignoreIndex: number;
+  /** PyTorch's `label_smoothing`: this share of the target's probability is spread evenly over all V. */
+  readonly labelSmoothing: number;
+  /** f32 [1], written by the host: what the gradient of the summed loss is multiplied by. */
+  readonly scale: Tensor;
+  /** f32 [8], persistent: see `statistic`; added to at every run. */
+  readonly statistics: Tensor;
+  /** Columns of a chunk. Default: as many as `chunkBytes` hold. It changes no bit of the loss. */
+  readonly chunk?: number;
+}
+
+/** What a chunk's logits may take: half of what any device binds, as far as that holds 64 columns. */
+export const chunkBytes = 64 * 2 ** 20;
+const chunkMultiple = 64;
+/** The shader keeps a column's index in an f32. */
+const largestVocabulary = 2 ** 24;
+
+/** Columns of a chunk for `rows` rows: chunks of nearly equal width, a multiple of 64 unless there is only one. */
+export function chunkWidth(rows: number, vocabulary: number): number {
+  const most = Math.max(1, Math.floor(chunkBytes / (4 * rows * chunkMultiple))) * chunkMultiple;
+  if (vocabulary <= most) return vocabulary;
+  const chunks = Math.ceil(vocabulary / most);
+  return Math.ceil(vocabulary / chunks / chunkMultiple) * chunkMultiple;
+}
+
+interface Chunk {
+  readonly start: number;
+  readonly width: number;
+}
+
+/**
+ * Adds the summed loss of N rows to `statistics` and, in training, leaves behind the backward pass of
+ * `scale` × that sum. It needs no gradient from later ops: `tape.backward()` starts here. The gradients of `hidden`,
+ * `weight` and `bias` follow.
+ *
+ * @throws ShapeError where the tensors do not fit together
+ */
+export function crossEntropy(tape: Tape, options: CrossEntropyOptions): void {
+  const { hidden, weight, bias, targets, scale, statistics } = options;
+  const [vocabulary, size] = [weight.dim(0), weight.dim(1)];
+  const rows = targets.size;
+  check(options, rows, vocabulary, size);
+  if (rows === 0) return;
+  const width = options.chunk ?? chunkWidth(rows, vocabulary);
+  const chunks: Chunk[] = [];
+  for (let start = 0; start < vocabulary; start += width) {
+    chunks.push({ start, width: Math.min(width, vocabulary - start) });
+  }
+  const fixed = {
+    rows,
+    vocabulary,
+    ignored: options.ignoreIndex,
+    hasBias: bias ? 1 : 0,
+    smoothing: options.labelSmoothing,
+  };
+  const shift = bias ?? weight;
+  const x: Matrix = { tensor: hidden, row: size };
+  const part = ({ start }: Chunk): Matrix => ({ tensor: weight, offset: start * size, row: size });
+  const project = (logits: Tensor, chunk: Chunk) => {
+    const c = { tensor: logits, row: chunk.width };
+    recordMatmul(tape, { m: rows, n: chunk.width, k: size, a: x, b: transposed(part(chunk)), c });
+  };
+
+  const logits = tape.tensor('logits', [rows, width]);
+  const lanes = tape.tensor('softmax lanes', [rows, 32, 4]);
+  const picked = tape.tensor('target logits', [rows]);
+  const softmax = tape.tensor('softmax', [rows, 2]);
+  const terms = tape.tensor('loss terms', [rows, 4]);
+  for (const chunk of chunks) {
+    project(logits, chunk);
+    const { groups, stride } = linearGroups(rows, 2);
+    const bindings = { logits, bias: shift, targets, lanes, picked };
+    tape.dispatch('cross-entropy', 'scan', {
+      bindings,
+      params: { ...fixed, ...chunk, stride },
+      workgroups: groups,
+    });
+  }
+  const { groups, stride } = linearGroups(rows, 64);
+  const params = { ...fixed, start: 0, width, stride };
+  const bindings = { targets, lanes, picked, softmax, terms };
+  tape.dispatch('cross-entropy', 'finish', { bindings, params, workgroups: groups });
+  tape.dispatch('cross-entropy', 'reduce', { bindings: { terms, statistics }, params, workgroups: [1] });
+
+  tape.onBackward(() => {
+    const toHidden = tape.gradientTarget(hidden);
+    const toWeight = tape.gradientTarget(weight);
+    const toBias = bias && tape.gradientTarget(bias);
+    if (!toHidden && !toWeight && !toBias) return;
+    const again = chunks.length > 1;
+    const slopes = again ? tape.tensor('d logits', [rows, width]) : logits;
+    for (const chunk of chunks) {
+      if (again) project(slopes, chunk);
+      tape.dispatch('cross-entropy', 'gradient', {
+        bindings: { logits: slopes, bias: shift, targets, softmax, scale },
+        params: { ...fixed, ...chunk, stride: 0 },
+        workgroups: [Math.ceil(chunk.width / 64), Math.ceil(rows / 8)],
+      });
+      const d: Matrix = { tensor: slopes, row: chunk.width };
+      if (toHidden) {
+        const accumulate = chunk.start > 0 ? 1 : toHidden.accumulate;
+        const c = { tensor: toHidden.tensor, row: size };
+        recordMatmul(tape, { m: rows, n: size, k: chunk.width, a: d, b: part(chunk), c, accumulate });
+      }
+      if (toWeight) {
+        const { tensor, accumulate } = toWeight;
+        const c = { ...part(chunk), tensor };
+        recordMatmul(tape, { m: chunk.width, n: size, k: rows, a: transposed(d), b: x, c, accumulate });
+      }
+      if (toBias) {
+        const from = { tensor: slopes, offset: 0, row: chunk.width };
+        recordColumnSumRows(tape, from, rows, chunk.width, { ...toBias, offset: chunk.start });
+      }
+    }
+  });
+}
+
+function check(options: CrossEntropyOptions, rows: number, vocabulary: number, size: number): void {
+  const { hidden, weight, bias, targets, scale, statistics, labelSmoothing, chunk } = options;
+  expectShape(weight, vocabulary, size);
+  if (hidden.dim(-1) !== size || hidden.size !== rows * size) {
+    throw new ShapeError(`cross-entropy: ${hidden}, ${weight} and ${targets} do not fit together`);
+  }
+  if (bias) expectShape(bias, vocabulary);
+  expectShape(scale, 1);
+  expectShape(statistics, statisticsSize);
+  if (targets.dtype !== 'u32') throw new ShapeError(`cross-entropy: ${targets} must hold u32 ids`);
+  if (vocabulary > largestVocabulary) {
+    throw new ShapeError(`cross-entropy: a vocabulary of ${vocabulary} is more than ${largestVocabulary}`);
+  }
+  if (!(labelSmoothing >= 0 && labelSmoothing < 1)) {
+    throw new ShapeError(`cross-entropy: a label smoothing of ${labelSmoothing} is not in [0, 1)`);
+  }
+  if (chunk !== undefined && !(Number.isInteger(chunk) && chunk > 0)) {
+    throw new ShapeError(`cross-entropy: a chunk of ${chunk} columns`);
+  }
+}
