@@ -152,7 +152,7 @@ export const modelSection: Section<ModelConfig> = section<ModelConfig>('The netw
     }),
     bridge: choice(['none', 'linear'], {
       default: 'none',
-      doc: "How the encoder's final states start the decoder: as they are (both directions side by side; sizes must be equal), or each through a linear layer and tanh.",
+      doc: "How the encoder's final states start the decoder: as they are (both directions side by side; sizes must be equal), or through a linear layer that all layers share (for lstm one for h and one for c).",
       elsewhere: {
         last: "Joey NMT's `last` is none here.",
         bridge: "Joey NMT's `bridge` is linear here.",

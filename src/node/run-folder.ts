@@ -17,6 +17,7 @@ import { join } from 'node:path';
 import { CheckpointError } from '../errors.ts';
 import {
   fileError,
+  flushFile,
   makeFolder,
   readFileWhole,
   removeUnfinished,

@@ -22,17 +22,6 @@ type Report = (path: string, message: string) => void;
 
 function checkData({ data }: Config, problem: Report): void {
   const { src, trg } = data;
-  for (const [name, side] of [
-    ['src', src],
-    ['trg', trg],
-  ] as const) {
-    if (side.max_length !== null && side.max_length < side.min_length) {
-      problem(
-        `data.${name}.max_length`,
-        `${side.max_length} is less than min_length ${side.min_length}; no pair is left.`,
-      );
-    }
-  }
   if (data.dataset_type === 'tsv' && data.source_column === data.target_column) {
     problem('data.target_column', `${data.target_column} is also the source's column.`);
   }

@@ -18,11 +18,6 @@ function side(doc: string, lang: string) {
       },
     }),
     lowercase: flag({ default: false, doc: 'Lower-case the text, in training and in use.' }),
-    min_length: integer({
-      default: 1,
-      min: 1,
-      doc: 'Training pairs with fewer tokens on this side are dropped, and their number is told.',
-    }),
     max_length: orNull(
       integer({
         min: 1,

@@ -23,9 +23,10 @@ export const testingSection = section<TestingConfig>('How the trained model is u
     doc: 'What is scored besides loss and perplexity: `token_accuracy` with the right words before it, `sequence_accuracy`, `wer` (share of outputs that are wrong), `per` (edits per reference symbol), `bleu`.',
   }),
   sacrebleu_cfg: section<TestingConfig['sacrebleu_cfg']>("BLEU's options, by sacrebleu's names.", {
-    tokenize: choice(['13a', 'intl', 'char', 'none'], {
+    tokenize: choice(['13a', 'char', 'zh', 'none'], {
       default: '13a',
       doc: 'How BLEU cuts text into words; none for text that is cut already.',
+      elsewhere: { intl: 'The tokenisation intl is not there; the nearest is 13a.' },
     }),
     lowercase: flag({ default: false, doc: 'Compare in lower case.' }),
   }),

@@ -62,11 +62,15 @@ export const trainingSection = section<TrainingConfig>('How the model is trained
     doc: 'Batches added up into one update, weighed as one large batch would be.',
   }),
   bucket_width: integer({
-    default: 8,
+    default: 4,
     min: 1,
     doc: 'Lengths are rounded up to multiples of this, so that few different plans are needed. Wider: fewer plans, more padding.',
   }),
-  shuffle: flag({ default: true, doc: 'Another order in every epoch.' }),
+  pool_batches: integer({
+    default: 100,
+    min: 1,
+    doc: "So many batches' worth of random sentences are sorted by length and cut into batches: more means less padding and less variety. 1 makes batches of random lengths, as plain PyTorch scripts do.",
+  }),
   epochs: orNull(
     integer({
       min: 1,

@@ -16,8 +16,7 @@ export interface SideConfig {
   lang: string;
   level: TokenLevel;
   lowercase: boolean;
-  /** Training pairs with fewer or more tokens on this side are dropped; null: no upper limit. */
-  min_length: number;
+  /** Training pairs with more tokens on this side are dropped; null: no limit. */
   max_length: number | null;
   /** Most tokens besides the four special ones; null: all. */
   voc_limit: number | null;
@@ -62,7 +61,8 @@ export interface TrainingConfig {
   batch_type: BatchType;
   batch_multiplier: number;
   bucket_width: number;
-  shuffle: boolean;
+  /** So many batches' worth of random sentences are sorted by length together; 1: batches of random lengths. */
+  pool_batches: number;
   epochs: number | null;
   updates: number | null;
   max_in_flight: number;
@@ -98,7 +98,7 @@ export interface TrainingConfig {
 }
 
 export type EvalMetric = 'token_accuracy' | 'sequence_accuracy' | 'wer' | 'per' | 'bleu';
-export type BleuTokenizer = '13a' | 'intl' | 'char' | 'none';
+export type BleuTokenizer = '13a' | 'char' | 'zh' | 'none';
 
 export interface TestingConfig {
   batch_size: number;
