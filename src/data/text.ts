@@ -78,11 +78,12 @@ export class LineDecoder {
     const bytes = this.#pending.length === 0 ? chunk : concatenate(this.#pending, chunk);
     const end = bytes.lastIndexOf(NEWLINE) + 1;
     const lines = this.#decode(bytes.subarray(0, end));
-    this.#pending = bytes.slice(end);
+    // Not slice(), which on a Node Buffer makes a view of the chunk.
+    this.#pending = new Uint8Array(bytes.subarray(end));
     const start = this.#offset === 0 ? byteOrderMarkLength(this.#pending) : 0;
     // One byte more may be the CR of a CRLF.
     if (this.#pending.length - start > this.#maxLineBytes + 1) {
-      throw this.#tooLong(this.#lineCount + 1, 'more than');
+      throw this.#tooLong(this.#lineCount + 1, `more than ${this.#maxLineBytes}`);
     }
     return lines;
   }
@@ -96,8 +97,8 @@ export class LineDecoder {
 
   /** Decodes a block that starts at a line's start and ends at a line's end. */
   #decode(block: Uint8Array): string[] {
-    if (block.length === 0) return [];
     const start = this.#offset === 0 ? byteOrderMarkLength(block) : 0;
+    if (block.length === start) return [];
     this.#checkLineLengths(block, start);
     const text = decodeUtf8(block.subarray(start), {
       name: this.#name,
@@ -123,9 +124,8 @@ export class LineDecoder {
   }
 
   #tooLong(line: number, length: string): DataError {
-    const bytes = length === 'more than' ? `more than ${this.#maxLineBytes} bytes` : `${length} bytes`;
     return new DataError(
-      `${this.#name}: line ${line} is ${bytes} long, and at most ${this.#maxLineBytes} are accepted. ` +
+      `${this.#name}: line ${line} is ${length} bytes long, and at most ${this.#maxLineBytes} are accepted. ` +
         'Couplet reads one sentence per line: split or remove this line.',
     );
   }

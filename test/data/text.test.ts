@@ -22,7 +22,8 @@ describe('decodeLines', () => {
 
   it('drops a byte order mark at the start, and only there', () => {
     expect(lines('\ufeffa\n\ufeffb')).toEqual(['a', '\ufeffb']);
-    expect(lines('\ufeff')).toEqual(['']);
+    expect(lines('\ufeff')).toEqual([]);
+    expect(lines('\ufeff\n')).toEqual(['']);
     expect(decodeText(utf8('\ufeffa\n\ufeffb'), 'a.txt')).toBe('a\n\ufeffb');
   });
 
@@ -82,7 +83,7 @@ describe('LineDecoder', () => {
       for (let start = 0; start < bytes.length; ) {
         const end = Math.min(bytes.length, start + random.below(6));
         // A copy that is overwritten afterwards: the decoder may not keep the chunk.
-        const chunk = bytes.slice(start, end);
+        const chunk = round % 2 === 0 ? bytes.slice(start, end) : Buffer.from(bytes.slice(start, end));
         found.push(...decoder.push(chunk));
         chunk.fill(0);
         start = end;
@@ -125,7 +126,7 @@ describe('firstInvalidUtf8', () => {
     ];
     edges.push(0xef, 0xf0, 0xf1, 0xf3, 0xf4, 0xf5, 0xff);
     let valid = 0;
-    for (let round = 0; round < 10_000; round++) {
+    for (let round = 0; round < 20_000; round++) {
       const bytes = Uint8Array.from(
         { length: 1 + random.below(5) },
         () => edges[random.below(edges.length)]!,
@@ -135,6 +136,6 @@ describe('firstInvalidUtf8', () => {
       if (at < 0) valid++;
       else expect(isValid(bytes.subarray(0, at))).toBe(true);
     }
-    expect(valid).toBeGreaterThan(300);
+    expect(valid).toBeGreaterThan(500);
   });
 });
