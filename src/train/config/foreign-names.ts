@@ -83,7 +83,6 @@ export const foreignNames: ReadonlyMap<string, ForeignName> = new Map([
   ['tokenizer_cfg', joey([], 'text is cut at white space or into characters: `data.src.level`')],
   ['normalize', joey([], 'text is taken as it is')],
   ['min_length', joey([], 'only pairs with an empty side are dropped')],
-  ['shuffle', joey([], 'the order is always random, by `training.random_seed`')],
   ['sample_train_subset', joey([], 'all pairs are used')],
   ['sample_dev_subset', joey([], 'all pairs are used')],
 

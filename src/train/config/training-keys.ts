@@ -66,6 +66,10 @@ export const trainingSection = section<TrainingConfig>('How the model is trained
     min: 1,
     doc: 'Lengths are rounded up to multiples of this, so that few different plans are needed. Wider: fewer plans, more padding.',
   }),
+  shuffle: flag({
+    default: true,
+    doc: 'Another random order in every epoch; false: that of the first in all.',
+  }),
   pool_batches: integer({
     default: 100,
     min: 1,

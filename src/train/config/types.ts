@@ -61,6 +61,7 @@ export interface TrainingConfig {
   batch_type: BatchType;
   batch_multiplier: number;
   bucket_width: number;
+  shuffle: boolean;
   /** So many batches' worth of random sentences are sorted by length together; 1: batches of random lengths. */
   pool_batches: number;
   epochs: number | null;
