@@ -25,7 +25,7 @@ export type AdapterReport = {
   features: string[];
   /** Those the device was opened with, or those on offer where no device was opened. */
   limits: Record<string, number>;
-  /** How to get a faster adapter, a sentence each; empty on hardware. */
+  /** How to get a faster adapter, in phrases that follow "To go faster:"; empty on hardware. */
   advice: string[];
 };
 
@@ -61,7 +61,7 @@ export function reportAdapter(
 }
 
 /** Names that software implementations of a GPU go by, for browsers and drivers that do not say it otherwise. */
-const softwareNames = /swiftshader|llvmpipe|lavapipe|softpipe|basic render|\bwarp\b|\bsoftware\b/i;
+const softwareNames = /swiftshader|llvmpipe|lavapipe|softpipe|basic.render|\bwarp\b|\bsoftware\b/i;
 
 /** Whether an adapter emulates a GPU on the CPU. */
 export function isSoftware(info: AdapterInfo): boolean {
@@ -80,7 +80,7 @@ export function adapterName(info: AdapterInfo): string {
   const words = everyWord(info);
   if (/swiftshader/i.test(words)) return 'SwiftShader';
   if (/llvmpipe|lavapipe/i.test(words)) return 'lavapipe (llvmpipe)';
-  if (/basic render|\bwarp\b/i.test(words)) return 'Microsoft Basic Render Driver (WARP)';
+  if (/basic.render|\bwarp\b/i.test(words)) return 'Microsoft Basic Render Driver (WARP)';
   const normalised = info.device || [info.vendor, info.architecture].filter(Boolean).join('-');
   const spelled = normalised
     .split(/[-\s]+/)
@@ -92,7 +92,9 @@ export function adapterName(info: AdapterInfo): string {
 
 const spellings: ReadonlyMap<string, string> = new Map([
   ['geforce', 'GeForce'],
+  ['max', 'Max'],
   ['nvidia', 'NVIDIA'],
+  ['pro', 'Pro'],
 ]);
 
 function spell(word: string): string {
@@ -117,6 +119,6 @@ export function limitsRecord(limits: object): Record<string, number> {
 export function describeAdapter(report: AdapterReport): string {
   const how = report.kind === 'hardware' ? 'GPU' : 'software, on the CPU';
   const where = report.backend === undefined ? how : `${how}, ${report.backend}`;
-  const advice = report.advice.length === 0 ? '' : `. To go faster: ${report.advice.join(' ')}`;
+  const advice = report.advice.length === 0 ? '' : `. To go faster: ${report.advice.join('; or ')}`;
   return `${report.name} (${where})${advice}`;
 }

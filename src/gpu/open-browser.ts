@@ -14,10 +14,9 @@ export type OpenGpuOptions = DeviceOptions & {
   powerPreference?: GPUPowerPreference;
 };
 
-const browserAdvice = [
-  'this browser runs WebGPU in software: turn on hardware acceleration in its settings',
-  'and see chrome://gpu (about:support in Firefox) for why the GPU is not used.',
-].join(' ');
+const browserAdvice =
+  "turn on hardware acceleration in the browser's settings, and see chrome://gpu (about:support in Firefox) for why the " +
+  'GPU is not used';
 
 /**
  * Opens the browser's GPU. Throws AdapterError where the browser has no WebGPU, offers no adapter, or offers one

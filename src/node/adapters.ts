@@ -4,33 +4,32 @@
  * reason, so that an opener can go on to the next adapter and an error can tell the whole story.
  */
 import { isMainThread } from 'node:worker_threads';
-import { AdapterError } from '../errors.ts';
 import { type AdapterReport, type AdapterSource, reportAdapter } from '../gpu/adapter-report.ts';
 import { messageOf } from '../gpu/request-device.ts';
+import type { Missing, System } from './adapter-advice.ts';
 import type { AdapterRequest, Dawn } from './dawn.ts';
-import { type SwiftShader, swiftShaderInstall, swiftShaderPackage } from './swiftshader.ts';
+import type { SwiftShader } from './swiftshader.ts';
+import type { VulkanLoader } from './vulkan-loader.ts';
 
 /** What the search asks of the machine; tests give it others. */
-export type Machine = {
-  platform: NodeJS.Platform;
-  arch: string;
+export type Machine = System & {
   dawn: Dawn;
-  /** Whether a Vulkan loader could be brought into the process; `bundled` is the one to use where there is none. */
-  ensureVulkanLoader(bundled: string | undefined): boolean;
+  /** Which Vulkan loader is in the process now; `bundled` is the path of one to use where the system has none. */
+  ensureVulkanLoader(bundled?: string): VulkanLoader | undefined;
+  /** The manifests of the Vulkan drivers that are installed. */
+  driverManifests(): string[];
   /** Throws AdapterError where it is not to be had. */
   swiftShader(): Promise<SwiftShader>;
 };
 
 export type Found = { source: AdapterSource; adapter: GPUAdapter; offered: AdapterReport };
-export type Missing = { looked: string; problem: string };
 export type Search = AsyncGenerator<Found | Missing, void>;
 
 type SearchOptions = Pick<AdapterRequest, 'toggles' | 'powerPreference'>;
 
-/** `wanted` is `auto`, `hardware`, `system` (or `lavapipe`), `swiftshader`, or a part of an adapter's name. */
+/** `wanted`, in lower case, is `auto`, `hardware`, `system` or `lavapipe`, `swiftshader`, or a part of a name. */
 export function searchAdapters(machine: Machine, wanted: string, options: SearchOptions = {}): Search {
-  switch (wanted.trim().toLowerCase()) {
-    case '':
+  switch (wanted) {
     case 'auto':
       return searchAuto(machine, options);
     case 'hardware':
@@ -41,7 +40,7 @@ export function searchAdapters(machine: Machine, wanted: string, options: Search
     case 'swiftshader':
       return searchSwiftShader(machine, options);
     default:
-      return searchByName(machine, wanted.trim(), options);
+      return searchByName(machine, wanted, options);
   }
 }
 
@@ -57,17 +56,14 @@ async function* searchAuto(machine: Machine, options: SearchOptions): Search {
 
 async function* searchHardware(machine: Machine, options: SearchOptions): Search {
   const best = await bestOfSystem(machine, options);
-  if ('problem' in best || best.source === 'hardware') yield best;
-  else
-    yield {
-      looked: 'a GPU',
-      problem: `the system's best adapter is ${best.offered.name}, which is software`,
-    };
+  const isSoftware = 'adapter' in best && best.source !== 'hardware';
+  const problem = isSoftware ? `the system's best adapter is ${best.offered.name}, which is software` : '';
+  yield isSoftware ? { looked: 'a GPU', problem } : best;
 }
 
 async function* searchSystemSoftware(machine: Machine, options: SearchOptions): Search {
   const looked = "the system's software Vulkan";
-  const problem = await loaderProblem(machine);
+  const problem = await systemProblem(machine);
   if (problem !== undefined) return yield { looked, problem };
   try {
     // By far the fastest of them, hence first.
@@ -87,24 +83,21 @@ async function* searchSystemSoftware(machine: Machine, options: SearchOptions): 
 async function* searchSwiftShader(machine: Machine, options: SearchOptions): Search {
   const bundled = await bundledSwiftShader(machine, options);
   yield bundled;
-  if ('adapter' in bundled || (await loaderProblem(machine)) !== undefined) return;
+  if ('adapter' in bundled || (await systemProblem(machine)) !== undefined) return;
   const installed = await machine.dawn.adapter({ ...options, name: 'SwiftShader' }).catch(() => undefined);
   if (installed) yield found(machine, installed, 'swiftshader');
 }
 
 async function* searchByName(machine: Machine, wanted: string, options: SearchOptions): Search {
   const names = new Set<string>();
-  for (const place of await placesToList(machine)) {
-    if ('problem' in place) {
-      yield place;
+  for await (const entry of listings(machine)) {
+    if ('problem' in entry) {
+      yield entry;
       continue;
     }
-    for (const { name } of await machine.dawn.list(place.manifest)) {
-      names.add(name);
-      if (!name.toLowerCase().includes(wanted.toLowerCase())) continue;
-      const adapter = await machine.dawn.adapter({ ...options, name, ...place });
-      if (adapter) yield found(machine, adapter, place.manifest === undefined ? 'system' : 'swiftshader');
-    }
+    names.add(entry.name);
+    if (!entry.name.toLowerCase().includes(wanted)) continue;
+    yield* openListing(machine, entry, options);
   }
   const known = names.size === 0 ? 'there are none at all' : `there are: ${[...names].join(', ')}`;
   yield { looked: `an adapter with "${wanted}" in its name`, problem: known };
@@ -112,36 +105,55 @@ async function* searchByName(machine: Machine, wanted: string, options: SearchOp
 
 /** Every adapter, for the doctor: those of the system in Dawn's order, then npm's SwiftShader. */
 export async function* everyAdapter(machine: Machine): Search {
-  for (const place of await placesToList(machine)) {
-    if ('problem' in place) {
-      yield place;
-      continue;
-    }
-    for (const { name, backend } of await machine.dawn.list(place.manifest)) {
-      const adapter = await machine.dawn.adapter({ name, ...place });
-      if (adapter)
-        yield found(machine, adapter, place.manifest === undefined ? 'system' : 'swiftshader', backend);
-    }
+  for await (const entry of listings(machine)) {
+    if ('problem' in entry) yield entry;
+    else yield* openListing(machine, entry, {});
   }
 }
 
-/** Where adapters are: the system's drivers (no manifest) and npm's. */
-type Place = { manifest?: string };
+/** An adapter's full name; `manifest` where it is npm's driver and not one of the system's. */
+type Listing = { name: string; backend: string; manifest?: string };
 
-async function placesToList(machine: Machine): Promise<(Place | Missing)[]> {
-  const problem = await loaderProblem(machine);
-  const system: Place | Missing = problem === undefined ? {} : { looked: "the system's adapters", problem };
+async function* listings(machine: Machine): AsyncGenerator<Listing | Missing, void> {
+  const problem = await systemProblem(machine);
+  if (problem === undefined) yield* listingsOf(machine, "the system's adapters");
+  else yield { looked: "the system's adapters", problem };
+  const bundled = await bundledDriver(machine);
+  if ('problem' in bundled) yield bundled;
+  else yield* listingsOf(machine, npmSwiftShader, bundled.manifest);
+}
+
+async function* listingsOf(
+  machine: Machine,
+  looked: string,
+  manifest?: string,
+): AsyncGenerator<Listing | Missing, void> {
   try {
-    const { manifest } = await machine.swiftShader();
-    return [system, { manifest }];
+    const listed = await machine.dawn.list(manifest);
+    if (listed.length === 0) yield { looked, problem: 'none that Dawn accepts' };
+    for (const entry of listed) yield manifest === undefined ? entry : { ...entry, manifest };
   } catch (error) {
-    return [system, { looked: 'SwiftShader from npm', problem: messageOf(error) }];
+    yield { looked, problem: messageOf(error) };
+  }
+}
+
+async function* openListing(machine: Machine, entry: Listing, options: SearchOptions): Search {
+  const { name, backend, manifest } = entry;
+  try {
+    const adapter = await machine.dawn.adapter({
+      ...options,
+      name,
+      ...(manifest === undefined ? {} : { manifest }),
+    });
+    if (adapter) yield found(machine, adapter, manifest === undefined ? 'system' : 'swiftshader', backend);
+  } catch (error) {
+    yield { looked: name, problem: messageOf(error) };
   }
 }
 
 async function bestOfSystem(machine: Machine, options: SearchOptions): Promise<Found | Missing> {
   const looked = "a GPU or the system's software Vulkan";
-  const problem = await loaderProblem(machine);
+  const problem = await systemProblem(machine);
   if (problem !== undefined) return { looked, problem };
   try {
     const adapter = await machine.dawn.adapter(options);
@@ -157,16 +169,32 @@ async function bestOfSystem(machine: Machine, options: SearchOptions): Promise<F
 }
 
 async function bundledSwiftShader(machine: Machine, options: SearchOptions): Promise<Found | Missing> {
-  const looked = 'SwiftShader from npm';
+  const driver = await bundledDriver(machine);
+  if ('problem' in driver) return driver;
   try {
-    const { manifest, loader } = await machine.swiftShader();
-    if (!machine.ensureVulkanLoader(loader)) return { looked, problem: `${loader} could not be loaded` };
-    const adapter = await machine.dawn.adapter({ ...options, name: 'SwiftShader', manifest });
-    return adapter
-      ? found(machine, adapter, 'swiftshader')
-      : { looked, problem: `the Vulkan loader did not take its driver, ${manifest}${workerHint()}` };
+    const adapter = await machine.dawn.adapter({
+      ...options,
+      name: 'SwiftShader',
+      manifest: driver.manifest,
+    });
+    if (adapter) return found(machine, adapter, 'swiftshader');
+    const problem = `the Vulkan loader did not take its driver, ${driver.manifest}${workerHint()}`;
+    return { looked: npmSwiftShader, problem };
   } catch (error) {
-    return { looked, problem: messageOf(error) };
+    return { looked: npmSwiftShader, problem: messageOf(error) };
+  }
+}
+
+const npmSwiftShader = 'SwiftShader from npm';
+
+/** npm's driver, unpacked, with a loader in the process that can load it. */
+async function bundledDriver(machine: Machine): Promise<SwiftShader | Missing> {
+  try {
+    const driver = await machine.swiftShader();
+    if (machine.ensureVulkanLoader(driver.loader)) return driver;
+    return { looked: npmSwiftShader, problem: `${driver.loader} could not be loaded` };
+  } catch (error) {
+    return { looked: npmSwiftShader, problem: messageOf(error) };
   }
 }
 
@@ -175,12 +203,14 @@ function workerHint(): string {
   return isMainThread ? '' : ' (in a worker thread: start the worker with { env: SHARE_ENV })';
 }
 
-/** Why no system driver can be reached; undefined where a loader is there, if need be the one from npm. */
-async function loaderProblem(machine: Machine): Promise<string | undefined> {
-  if (machine.platform !== 'linux' || machine.ensureVulkanLoader(undefined)) return undefined;
+/** Why no system driver can be reached; undefined where one can, if need be through the loader from npm. */
+async function systemProblem(machine: Machine): Promise<string | undefined> {
+  if (machine.platform !== 'linux' || machine.ensureVulkanLoader() === 'system') return undefined;
+  const noLoader = 'this system has no Vulkan loader (libvulkan.so.1)';
+  // Without this, Dawn would complain on stderr in every run that only ever wanted SwiftShader.
+  if (machine.driverManifests().length === 0) return `${noLoader} and no Vulkan driver`;
   const bundled = await machine.swiftShader().catch(() => undefined);
-  if (bundled && machine.ensureVulkanLoader(bundled.loader)) return undefined;
-  return 'this system has no Vulkan loader (libvulkan.so.1)';
+  return bundled && machine.ensureVulkanLoader(bundled.loader) ? undefined : noLoader;
 }
 
 function found(
@@ -193,55 +223,10 @@ function found(
   const offered = reportAdapter(adapter.info, adapter, 'hardware', details);
   const source =
     from !== 'system' ? from : offered.kind === 'hardware' ? 'hardware' : ('system-software' as const);
-  return { source, adapter, offered: { ...offered, source, advice: fasterThan(machine, offered) } };
+  return { source, adapter, offered: { ...offered, source } };
 }
 
 function defaultBackend(platform: NodeJS.Platform): string {
   if (process.env.DAWNNODE_BACKEND) return process.env.DAWNNODE_BACKEND;
   return platform === 'darwin' ? 'metal' : platform === 'win32' ? 'd3d12' : 'vulkan';
-}
-
-const mesaInstall =
-  'on Debian 12 add bookworm-backports to the apt sources and run "apt-get install -t bookworm-backports ' +
-  'mesa-vulkan-drivers libvulkan1", on Debian 13 "apt-get install mesa-vulkan-drivers libvulkan1"';
-
-/** Advice for the owner of a software adapter. */
-function fasterThan(machine: Machine, { kind, name }: AdapterReport): string[] {
-  if (kind === 'hardware') return [];
-  if (machine.platform !== 'linux') return ['use a machine with a GPU, or update its driver.'];
-  const gpu = 'use a machine with a GPU and its Vulkan driver, which is then chosen by itself.';
-  if (name !== 'SwiftShader') return [gpu];
-  return [gpu, `Without one, lavapipe (Mesa 25 or newer) is several times faster: ${mesaInstall}.`];
-}
-
-/** What a search that opened nothing says: what was tried, why each failed, and what to do. */
-export function nothingOpened(machine: Machine, wanted: string, tried: readonly Missing[]): AdapterError {
-  return new AdapterError(
-    [
-      `no WebGPU adapter could be opened (asked for "${wanted}"). Looked for`,
-      ...tried.map(({ looked, problem }) => `  - ${looked}: ${problem}`),
-      'What to do:',
-      ...remedies(machine, wanted, tried).map((remedy) => `  - ${remedy}`),
-    ].join('\n'),
-  );
-}
-
-function remedies(machine: Machine, wanted: string, tried: readonly Missing[]): string[] {
-  const kind = wanted.trim().toLowerCase();
-  const some = '"couplet doctor" lists the adapters there are; "auto" takes the best of them';
-  const isName = !['auto', 'hardware', 'system', 'lavapipe', 'swiftshader'].includes(kind);
-  if (isName) return [some];
-  if (machine.platform !== 'linux')
-    return ["update the GPU's driver: on this system nothing else can be used", some];
-  const problems = tried.map(({ problem }) => problem).join('\n');
-  const steps: string[] = [];
-  if (kind === 'auto' || kind === 'hardware') {
-    steps.push('for a GPU: install its driver with Vulkan and, if that is missing, the package libvulkan1');
-  }
-  if (machine.arch === 'x64' && problems.includes(`${swiftShaderPackage} is not installed`)) {
-    steps.push(`for a software adapter from npm: ${swiftShaderInstall}`);
-  }
-  if (kind !== 'hardware' && kind !== 'swiftshader')
-    steps.push(`for a faster software adapter: ${mesaInstall}`);
-  return kind === 'auto' ? steps : [...steps, some];
 }

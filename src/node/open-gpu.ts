@@ -4,10 +4,11 @@ import { reportAdapter } from '../gpu/adapter-report.ts';
 import { Gpu } from '../gpu/gpu.ts';
 import { adoptDevice, type OpenGpuOptions as CommonOptions } from '../gpu/open-browser.ts';
 import { messageOf, requestDevice } from '../gpu/request-device.ts';
-import { type Machine, type Missing, nothingOpened, searchAdapters } from './adapters.ts';
+import { fasterThan, type Missing, nothingOpened } from './adapter-advice.ts';
+import { type Machine, searchAdapters } from './adapters.ts';
 import { loadDawn } from './dawn.ts';
 import { installedSwiftShader } from './swiftshader.ts';
-import { ensureVulkanLoader } from './vulkan-loader.ts';
+import { driverManifests, ensureVulkanLoader } from './vulkan-loader.ts';
 
 export type OpenGpuOptions = CommonOptions & {
   /**
@@ -29,9 +30,9 @@ export async function openGpu(options: OpenGpuOptions = {}): Promise<Gpu> {
   return await openOn(await thisMachine(), wantedAdapter(options.adapter), options);
 }
 
-/** The option, else the environment variable, else `auto`. */
+/** The option, else the environment variable, else `auto`; case does not matter anywhere. */
 export function wantedAdapter(option?: string): string {
-  return option || process.env.COUPLET_ADAPTER || 'auto';
+  return option?.trim().toLowerCase() || process.env.COUPLET_ADAPTER?.trim().toLowerCase() || 'auto';
 }
 
 export async function thisMachine(): Promise<Machine> {
@@ -39,7 +40,8 @@ export async function thisMachine(): Promise<Machine> {
     platform: process.platform,
     arch: process.arch,
     dawn: await loadDawn(),
-    ensureVulkanLoader: (bundled) => ensureVulkanLoader(bundled) !== undefined,
+    ensureVulkanLoader,
+    driverManifests,
     swiftShader: installedSwiftShader,
   };
 }
@@ -60,13 +62,13 @@ export async function openOn(machine: Machine, wanted: string, options: OpenGpuO
     const { adapter, offered, source } = result;
     try {
       const device = await requestDevice(adapter, offered.name, options);
-      const advice = [...passedOver, ...offered.advice];
+      const advice = [...passedOver, ...fasterThan(machine, wanted, offered)];
       const report: AdapterReport = reportAdapter(adapter.info, device, source, { ...offered, advice });
       return new Gpu(device, report, true);
     } catch (error) {
       const problem = messageOf(error);
       tried.push({ looked: offered.name, problem });
-      if (offered.kind === 'hardware') passedOver.push(`see why the GPU was passed over (${problem}).`);
+      if (offered.kind === 'hardware') passedOver.push(`find out why the GPU was passed over (${problem})`);
     }
   }
   throw nothingOpened(machine, wanted, tried);
