@@ -1,0 +1,96 @@
+/**
+ * What a recurrent cell tells shared code: how its gates lie in the weights and in the gate buffer, which states it
+ * carries, and how one step is recorded. `recurrent.ts` does the rest (input products, weight gradients, initial and
+ * final states) from these declarations alone and never asks which cell it has.
+ *
+ * All cells share one time-major layout. With G blocks of rows in the weights and Q slots in the gate buffer:
+ *   gates    [D, T, B, Q·H]   pre-activations from the input, then activated gates, then their gradients, in place
+ *   state s  [T+1, B, D·H]    slot t is the state after step t; slot T is the initial state (only where there is one)
+ * Direction d of step s works at time t = s, or T-1-s where bit d of `reverse` is set.
+ */
+import type { Tape } from '../../scheduler/tape.ts';
+import type { Tensor } from '../../scheduler/tensor.ts';
+
+/** One step of all directions, as a cell's kernel sees it. */
+export interface CellStep {
+  readonly step: number;
+  readonly steps: number;
+  readonly batch: number;
+  readonly hidden: number;
+  readonly directions: number;
+  /** Bit d: direction d runs backwards in time. */
+  readonly reverse: number;
+  /** 1: slot T of the states holds initial states; 0: the initial states are zero and slot T is never read. */
+  readonly hasInitial: 0 | 1;
+  /** u32 [B]; every row has T steps where absent. */
+  readonly lengths: Tensor | undefined;
+  readonly gates: Tensor;
+  /** In the order of `Cell.states`. */
+  readonly states: readonly Tensor[];
+}
+
+export interface CellForwardStep extends CellStep {
+  /** [D, H, G·H]: each direction's weight_hh, transposed. */
+  readonly weights: Tensor;
+  /** [D, G·H]: each direction's bias_hh. */
+  readonly bias: Tensor;
+}
+
+export interface CellBackwardStep extends CellStep {
+  /** [D, G·H, H]: each direction's weight_hh. */
+  readonly weights: Tensor;
+  /** [T, B, D·H], the gradient of h after each step; undefined: nothing reached it. */
+  readonly upstream: Tensor | undefined;
+  /**
+   * [B, D·H] a state: the gradient that reaches the state after this step by other ways than `upstream` and the next
+   * step's gates. The kernel replaces it by what goes on to the state before this step.
+   */
+  readonly carry: readonly Tensor[];
+  /** Bit s: carry s holds something (always, except before the backward pass's first step). */
+  readonly hasCarry: number;
+}
+
+export interface Cell {
+  /** As configurations name it. */
+  readonly name: string;
+  /** G: blocks of H rows in weight_ih, weight_hh and the biases, in PyTorch's order. */
+  readonly gates: number;
+  /** Q ≥ G: blocks of H columns in the gate buffer. Slot g takes the input's product with block g of weight_ih. */
+  readonly slots: number;
+  /** After the backward step, slot `recurrentSlots[g]` holds the gradient for block g of weight_hh and bias_hh. */
+  readonly recurrentSlots: readonly number[];
+  /** Names of the states; the first is `h`, the output. */
+  readonly states: readonly [string, ...string[]];
+  /** Records one step: gates ← activated gates, states[·][t] ← new states. */
+  forward(tape: Tape, step: CellForwardStep): void;
+  /** Records one step of the backward pass: gates ← gradients before the activations, carry ← carried gradients. */
+  backward(tape: Tape, step: CellBackwardStep): void;
+}
+
+/** The uniform fields that every cell's kernel takes. */
+export function stepParams({
+  step,
+  steps,
+  batch,
+  hidden,
+  directions,
+  reverse,
+  hasInitial,
+  lengths,
+}: CellStep) {
+  return {
+    step,
+    steps,
+    batch,
+    hidden,
+    width: directions * hidden,
+    reverse,
+    hasInitial,
+    hasLengths: lengths ? 1 : 0,
+  };
+}
+
+/** The grid of a kernel whose workgroups own 64 units of 4 rows each of one direction. */
+export function stepGrid({ batch, hidden, directions }: CellStep): [number, number, number] {
+  return [Math.ceil(hidden / 64), Math.ceil(batch / 4), directions];
+}

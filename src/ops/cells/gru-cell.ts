@@ -1,0 +1,38 @@
+/**
+ * GRU (Cho et al. 2014) in PyTorch's form, the reset after the recurrent product: n = tanh(W_in x + b_in +
+ * r ⊙ (W_hn h + b_hn)). Gates r, z, n; a fourth slot keeps W_hn h + b_hn, and in the backward pass its gradient.
+ */
+import { type Cell, stepGrid, stepParams } from './cell.ts';
+
+export const gruCell: Cell = {
+  name: 'gru',
+  gates: 3,
+  slots: 4,
+  recurrentSlots: [0, 1, 3],
+  states: ['h'],
+
+  forward(tape, step) {
+    const { gates, weights, bias } = step;
+    tape.dispatch('gru-cell', 'forward', {
+      bindings: { gates, h: step.states[0]!, weights, bias, lengths: step.lengths ?? weights },
+      params: { ...stepParams(step), hasUpstream: 0, hasCarry: 0 },
+      workgroups: stepGrid(step),
+    });
+  },
+
+  backward(tape, step) {
+    const { gates, weights, upstream, hasCarry } = step;
+    tape.dispatch('gru-cell', 'backward', {
+      bindings: {
+        gates,
+        hRead: step.states[0]!,
+        weights,
+        lengths: step.lengths ?? weights,
+        upstream: upstream ?? weights,
+        carry: step.carry[0]!,
+      },
+      params: { ...stepParams(step), hasUpstream: upstream ? 1 : 0, hasCarry },
+      workgroups: stepGrid(step),
+    });
+  },
+};

@@ -1,0 +1,39 @@
+/** LSTM (Hochreiter & Schmidhuber 1997, with forget gate) in PyTorch's form: gates i, f, g, o; states h, c. */
+import type { Cell } from './cell.ts';
+import { stepGrid, stepParams } from './cell.ts';
+
+export const lstmCell: Cell = {
+  name: 'lstm',
+  gates: 4,
+  slots: 4,
+  recurrentSlots: [0, 1, 2, 3],
+  states: ['h', 'c'],
+
+  forward(tape, step) {
+    const [h, c] = step.states;
+    const { gates, weights, bias } = step;
+    tape.dispatch('lstm-cell', 'forward', {
+      bindings: { gates, h: h!, c: c!, weights, bias, lengths: step.lengths ?? weights },
+      params: { ...stepParams(step), hasUpstream: 0, hasCarry: 0 },
+      workgroups: stepGrid(step),
+    });
+  },
+
+  backward(tape, step) {
+    const [carryH, carryC] = step.carry;
+    const { gates, weights, upstream, hasCarry } = step;
+    tape.dispatch('lstm-cell', 'backward', {
+      bindings: {
+        gates,
+        cRead: step.states[1]!,
+        weights,
+        lengths: step.lengths ?? weights,
+        upstream: upstream ?? weights,
+        carryH: carryH!,
+        carryC: carryC!,
+      },
+      params: { ...stepParams(step), hasUpstream: upstream ? 1 : 0, hasCarry },
+      workgroups: stepGrid(step),
+    });
+  },
+};

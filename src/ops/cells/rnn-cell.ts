@@ -1,0 +1,50 @@
+/** The simple (Elman) cell h = act(W_ih x + b_ih + W_hh h + b_hh), with tanh or relu. */
+import { ConfigError } from '../../errors.ts';
+import { type Cell, stepGrid, stepParams } from './cell.ts';
+import type { CellChoice } from './registry.ts';
+
+function makeRnnCell(name: string, relu: 0 | 1): Cell {
+  return {
+    name,
+    gates: 1,
+    slots: 1,
+    recurrentSlots: [0],
+    states: ['h'],
+
+    forward(tape, step) {
+      const { gates, weights, bias } = step;
+      tape.dispatch('rnn-cell', 'forward', {
+        bindings: { gates, h: step.states[0]!, weights, bias, lengths: step.lengths ?? weights },
+        params: { ...stepParams(step), relu, hasUpstream: 0, hasCarry: 0 },
+        workgroups: stepGrid(step),
+      });
+    },
+
+    backward(tape, step) {
+      const { gates, weights, upstream, hasCarry } = step;
+      tape.dispatch('rnn-cell', 'backward', {
+        bindings: {
+          gates,
+          weights,
+          lengths: step.lengths ?? weights,
+          upstream: upstream ?? weights,
+          carry: step.carry[0]!,
+        },
+        params: { ...stepParams(step), relu, hasUpstream: upstream ? 1 : 0, hasCarry },
+        workgroups: stepGrid(step),
+      });
+    },
+  };
+}
+
+const kinds: ReadonlyMap<string, Cell> = new Map([
+  ['tanh', makeRnnCell('rnn-tanh', 0)],
+  ['relu', makeRnnCell('rnn-relu', 1)],
+]);
+
+/** The simple cell with the nonlinearity of the choice (`tanh` where it names none). */
+export function rnnCell({ nonlinearity = 'tanh' }: CellChoice): Cell {
+  const cell = kinds.get(nonlinearity);
+  if (!cell) throw new ConfigError(`the rnn cell's nonlinearity is tanh or relu, not '${nonlinearity}'`);
+  return cell;
+}
