@@ -1,12 +1,15 @@
 // dx[i] = dy[i] * act'(x[i]), with act' written in terms of y = act(x):
 //   1 tanh: 1 - y²   2 relu: y > 0   3 sigmoid: y (1 - y)
 //
-//   y   [size]  read     the activated values
-//   dy  [size]  read     gradient after the activation
-//   dx  [size]  written  gradient before it
+// for start <= i < end.
+//
+//   y   [end]  read     the activated values
+//   dy  [end]  read     gradient after the activation
+//   dx  [end]  written  gradient before it
 
 struct Params {
-  size: u32,
+  start: u32,
+  end: u32,
   activation: u32,
   stride: u32, // elements a row of the grid
 }
@@ -18,8 +21,8 @@ struct Params {
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u) {
-  let i = id.y * params.stride + id.x;
-  if (i >= params.size) {
+  let i = params.start + id.y * params.stride + id.x;
+  if (i >= params.end) {
     return;
   }
   let value = y[i];

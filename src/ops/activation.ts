@@ -19,11 +19,23 @@ export function recordActivationGradient(
 ): Tensor {
   if (activation === 'none') return upstream;
   const gradient = tape.tensor(`d ${activation}`, y.shape);
-  const { groups, stride } = linearGroups(y.size, 64);
+  recordActivationGradientRange(tape, activation, y, upstream, gradient, { start: 0, end: y.size });
+  return gradient;
+}
+
+/** The same for a range of elements (`end` exclusive), into a tensor that is there: `gradient` ← upstream ⊙ act′. */
+export function recordActivationGradientRange(
+  tape: Tape,
+  activation: Exclude<Activation, 'none'>,
+  y: Tensor,
+  upstream: Tensor,
+  gradient: Tensor,
+  { start, end }: { readonly start: number; readonly end: number },
+): void {
+  const { groups, stride } = linearGroups(end - start, 64);
   tape.dispatch('activation-gradient', 'main', {
     bindings: { y, dy: upstream, dx: gradient },
-    params: { size: y.size, activation: activationCode[activation], stride },
+    params: { start, end, activation: activationCode[activation], stride },
     workgroups: groups,
   });
-  return gradient;
 }

@@ -1,0 +1,128 @@
+// Luong's concat score, v . tanh(q + k), for projected queries q = W_q h and keys k = W_c m, and its gradients. The
+// sums [T, B, S, A] exist only in registers; they are computed anew where a gradient needs them.
+//
+//   forward   scores[t,b,s] = sum_a v[a] tanh(q[t,b,a] + k[s,b,a])       0 for s >= lengths[b]
+//   query     dq[t,b,a] = sum_s g[t,b,s,a]      with u = tanh(q + k) and g = dScores[t,b,s] v[a] (1 - u u)
+//   keys      dk[s,b,a] = sum_t g[t,b,s,a] and dvPart[s,b,a] = sum_t dScores[t,b,s] u, over all t
+//
+// forward: a workgroup makes 16 scores of one (t, b); its 64 lanes lie along a, then their partial sums are added in
+// order. query and keys: a lane owns one element and sums in order. The sum of dvPart over (s, b) is the gradient of v.
+// dScores must be 0 for s >= lengths[b].
+//
+//   q, dq       [T, B, A]
+//   k, dk       [S, B, A]
+//   v           [A]
+//   scores      [T, B, S]  written
+//   dScores     [T, B, S]  read
+//   dvPart      [S, B, A]  written
+//   lengths     [B] u32
+// No buffer may be given twice.
+
+struct Params {
+  start: u32, // first step
+  end: u32, // step after the last
+  batch: u32,
+  sources: u32, // S
+  units: u32, // A
+  accumulate: u32, // of keys: add to dk
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> q: array<f32>;
+@group(0) @binding(2) var<storage, read> k: array<f32>;
+@group(0) @binding(3) var<storage, read> v: array<f32>;
+@group(0) @binding(4) var<storage, read> lengths: array<u32>;
+@group(0) @binding(5) var<storage, read_write> scores: array<f32>;
+@group(0) @binding(6) var<storage, read> dScores: array<f32>;
+@group(0) @binding(7) var<storage, read_write> dq: array<f32>;
+@group(0) @binding(8) var<storage, read_write> dk: array<f32>;
+@group(0) @binding(9) var<storage, read_write> dvPart: array<f32>;
+
+const lanes = 64u;
+const tile = 16u;
+const pitch = 65u; // one more than the lanes, against bank conflicts
+var<workgroup> partial: array<f32, tile * pitch>;
+
+@compute @workgroup_size(lanes)
+fn forward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local: vec3u) {
+  let lane = local.x;
+  let b = group.y;
+  let row = (params.start + group.z) * params.batch + b;
+  let first = group.x * tile;
+  let length = min(lengths[b], params.sources);
+  for (var place = 0u; place < tile; place++) {
+    let s = first + place;
+    var sum = 0.0;
+    if (s < length) {
+      let key = (s * params.batch + b) * params.units;
+      for (var a = lane; a < params.units; a += lanes) {
+        sum += v[a] * tanh_accurate(q[row * params.units + a] + k[key + a]);
+      }
+    }
+    partial[place * pitch + lane] = sum;
+  }
+  workgroupBarrier();
+  let s = first + lane;
+  if (lane < tile && s < params.sources) {
+    var total = 0.0;
+    for (var other = 0u; other < lanes; other++) {
+      total += partial[lane * pitch + other];
+    }
+    scores[row * params.sources + s] = total;
+  }
+}
+
+@compute @workgroup_size(lanes)
+fn query(@builtin(global_invocation_id) id: vec3u) {
+  let a = id.x;
+  let b = id.y;
+  if (a >= params.units) {
+    return;
+  }
+  let row = (params.start + id.z) * params.batch + b;
+  let length = min(lengths[b], params.sources);
+  let mine = q[row * params.units + a];
+  var sum = 0.0;
+  for (var s = 0u; s < length; s++) {
+    let u = tanh_accurate(mine + k[(s * params.batch + b) * params.units + a]);
+    sum += dScores[row * params.sources + s] * (1.0 - u * u);
+  }
+  dq[row * params.units + a] = v[a] * sum;
+}
+
+@compute @workgroup_size(lanes)
+fn keys(@builtin(global_invocation_id) id: vec3u) {
+  let a = id.x;
+  let b = id.y;
+  let s = id.z;
+  if (a >= params.units) {
+    return;
+  }
+  let place = (s * params.batch + b) * params.units + a;
+  var sum = 0.0;
+  var sumV = 0.0;
+  if (s < lengths[b]) {
+    let mine = k[place];
+    for (var t = params.start; t < params.end; t++) {
+      let row = t * params.batch + b;
+      let u = tanh_accurate(q[row * params.units + a] + mine);
+      let upstream = dScores[row * params.sources + s];
+      sum += upstream * (1.0 - u * u);
+      sumV += upstream * u;
+    }
+  }
+  sum *= v[a];
+  if (params.accumulate == 1u) {
+    sum += dk[place];
+  }
+  dk[place] = sum;
+  dvPart[place] = sumV;
+}
+
+fn tanh_accurate(x: f32) -> f32 {
+  let square = x * x;
+  let small = fma(x * square, fma(fma(fma(fma(-5.70498872745e-3, square, 2.06390887954e-2), square,
+    -5.37397155531e-2), square, 1.33314422036e-1), square, -3.33332819422e-1), x);
+  let large = 1.0 - 2.0 / (1.0 + exp(2.0 * min(abs(x), 10.0)));
+  return select(sign(x) * large, small, abs(x) < 0.6);
+}

@@ -1,0 +1,46 @@
+/**
+ * Rows of a table picked by id, and their gradient: deterministic and without atomics, from ids that may have been
+ * made on the GPU.
+ */
+import { ShapeError } from '../errors.ts';
+import type { Tape, Workgroups } from '../scheduler/tape.ts';
+import type { Tensor } from '../scheduler/tensor.ts';
+
+const width = 64; // columns of a workgroup, as in the shader
+const maxPositionsAcross = 65_535; // workgroups of a grid's dimension
+const noPadding = 0xffff_ffff;
+
+export interface EmbeddingOptions {
+  /** The id whose row gets no gradient. It is looked up like any other. */
+  readonly paddingIndex?: number | undefined;
+}
+
+/**
+ * weight[ids] for ids u32 [...] and weight [V, E]: [..., E]. Ids must be below V. The gradient of `weight` sorts the
+ * ids by comparing each with each: meant for up to some ten thousand ids.
+ */
+export function embedding(tape: Tape, ids: Tensor, weight: Tensor, options: EmbeddingOptions = {}): Tensor {
+  if (ids.dtype !== 'u32' || weight.dtype !== 'f32' || weight.shape.length !== 2) {
+    throw new ShapeError(`embedding takes u32 ids and a table [V, E], not ${ids.dtype} ${ids} and ${weight}`);
+  }
+  const [count, columns] = [ids.size, weight.dim(1)];
+  const y = tape.result('embedding', [...ids.shape, columns], weight);
+  const params = { count, columns, paddingIndex: options.paddingIndex ?? noPadding };
+  const across = Math.min(count, maxPositionsAcross);
+  const grid: Workgroups = [Math.ceil(columns / width), across, Math.ceil(count / Math.max(1, across))];
+  tape.dispatch('embedding', 'forward', { bindings: { ids, weight, y }, params, workgroups: grid });
+  tape.onBackward(() => {
+    const dy = tape.gradientOf(y);
+    const dWeight = dy && tape.gradientPart(weight);
+    if (!dWeight) return;
+    const order = tape.tensor('embedding order', [count], { dtype: 'u32' });
+    const groups = Math.ceil(count / width);
+    tape.dispatch('embedding', 'rank', { bindings: { ids, order }, params, workgroups: [groups] });
+    tape.dispatch('embedding', 'backward', {
+      bindings: { ids, sorted: order, dy, dWeight },
+      params,
+      workgroups: grid,
+    });
+  });
+  return y;
+}
