@@ -80,9 +80,11 @@ describe('planEpoch', () => {
     const shared = [...pairs].filter((pair) => others.has(pair)).length - 1003;
     // Of about 15,000 ordered pairs. Sentences of a kind meet again, most do not.
     expect(shared / (pairs.size - 1003)).toBeLessThan(0.25);
-    const lengths = first.map(({ T }) => T);
-    expect(lengths).not.toEqual([...lengths].sort((a, b) => a - b));
-    expect(lengths).not.toEqual([...lengths].sort((a, b) => b - a));
+    // With a single pool, too, short batches do not come first: about half of the neighbours fall in length.
+    const lengths = planEpoch(dataset, { ...options, poolBatches: 100, bucketWidth: 1 }, 0).map(({ T }) => T);
+    const falls = lengths.filter((length, i) => i > 0 && length < lengths[i - 1]!).length;
+    expect(falls).toBeGreaterThan(15);
+    expect(falls).toBeLessThan(45);
   });
 
   it('pads less the larger the pool, and not at all in order where the pool is one batch', () => {
@@ -95,6 +97,21 @@ describe('planEpoch', () => {
     expect(cells(1)).toBeGreaterThan(1.5 * tokens);
     expect(cells(1000)).toBeLessThan(1.15 * tokens);
     expect(cells(10)).toBeGreaterThan(cells(1000));
+  });
+
+  it('does not put the shortest and the longest sources of neighbouring buckets into one batch', () => {
+    // Every length of source with every length of target, five to a bucket: every fourth batch of two straddles.
+    const lengths = [1, 2, 3, 4, 5].flatMap((T) => [1, 2, 3, 4, 5].map((S) => [S, T] as const));
+    const grid: Dataset = {
+      ...dataset,
+      source: Sequences.from(lengths.map(([S]) => new Uint32Array(S).fill(4))),
+      target: Sequences.from(lengths.map(([, T]) => new Uint32Array(T).fill(4))),
+    };
+    const plans = planInOrder(grid, { batchSize: 2, bucketWidth: 1 });
+    const spread = plans.map(
+      ({ S, indices }) => S - Math.min(...indices.map((i) => grid.source.lengthOf(i))),
+    );
+    expect(Math.max(...spread)).toBe(1);
   });
 
   it('fills batches by tokens, padding included', () => {

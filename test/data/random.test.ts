@@ -51,6 +51,11 @@ describe('Random', () => {
     // Chi-squared with 6 degrees of freedom exceeds 27.9 once in 10,000 times.
     const chiSquared = seen.reduce((sum, count) => sum + (count - 10_000) ** 2 / 10_000, 0);
     expect(chiSquared).toBeLessThan(27.9);
+    // Remainders alone would put half of the numbers below 2^30, not a third (standard error 0.005).
+    const n = 3 * 2 ** 30;
+    let low = 0;
+    for (let i = 0; i < 9000; i++) if (random.below(n) < 2 ** 30) low++;
+    expect(Math.abs(low / 9000 - 1 / 3)).toBeLessThan(0.02);
     expect(random.below(1)).toBe(0);
     for (const n of [0, -1, 1.5, 2 ** 32 + 1]) expect(() => random.below(n)).toThrow(RangeError);
   });
