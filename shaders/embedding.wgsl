@@ -1,6 +1,6 @@
 // Embedding and its gradient.
 //
-//   forward   y[n,:] = weight[ids[n],:]
+//   forward   y[n,:] = weight[ids[n],:] for n from `first` to `count`
 //   rank      order = the positions sorted by id, equal ids in their own order
 //   backward  dWeight[id,:] += the sum of dy[n,:] over the positions n of that id, in order; none for the padding id
 //
@@ -16,6 +16,7 @@
 //   dWeight  [V, columns]     added to
 
 struct Params {
+  first: u32, // of forward
   count: u32,
   columns: u32,
   paddingIndex: u32, // 0xffffffff: none
@@ -35,7 +36,7 @@ const width = 64u;
 @compute @workgroup_size(width)
 fn forward(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
   let column = id.x;
-  let position = id.z * groups.y + id.y;
+  let position = params.first + id.z * groups.y + id.y;
   if (column < params.columns && position < params.count) {
     y[position * params.columns + column] = weight[ids[position] * params.columns + column];
   }

@@ -5,7 +5,7 @@
 import type { Problem } from './config/resolve.ts';
 import { pathText, resolveSection, throwProblems } from './config/resolve.ts';
 import type { DeepPartial, Section } from './config/spec.ts';
-import { choice, derived, flag, fraction, integer, number, orNull, section } from './config/spec.ts';
+import { choice, derived, flag, fraction, integer, number, orNull, scope, section } from './config/spec.ts';
 
 export type CellName = 'lstm' | 'gru' | 'rnn';
 export type Nonlinearity = 'tanh' | 'relu';
@@ -87,7 +87,7 @@ function embeddings(of: string, standard: Parameters<typeof integer>[0]['default
 }
 
 /** Every key of the `model` section: the source of its defaults, checks and documentation. */
-export const modelSection: Section<ModelConfig> = section<ModelConfig>('The network.', {
+export const modelSection: Section<ModelConfig> = scope<ModelConfig>('The network.', {
   cell: choice(['lstm', 'gru', 'rnn'], {
     default: 'lstm',
     doc: "The recurrent cell of encoder and decoder. `gru` is PyTorch's, with the reset after the recurrent product.",

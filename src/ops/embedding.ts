@@ -25,22 +25,42 @@ export function embedding(tape: Tape, ids: Tensor, weight: Tensor, options: Embe
   }
   const [count, columns] = [ids.size, weight.dim(1)];
   const y = tape.result('embedding', [...ids.shape, columns], weight);
-  const params = { count, columns, paddingIndex: options.paddingIndex ?? noPadding };
-  const across = Math.min(count, maxPositionsAcross);
-  const grid: Workgroups = [Math.ceil(columns / width), across, Math.ceil(count / Math.max(1, across))];
-  tape.dispatch('embedding', 'forward', { bindings: { ids, weight, y }, params, workgroups: grid });
+  recordEmbedding(tape, ids, weight, y, 0, count);
   tape.onBackward(() => {
     const dy = tape.gradientOf(y);
     const dWeight = dy && tape.gradientPart(weight);
     if (!dWeight) return;
     const order = tape.tensor('embedding order', [count], { dtype: 'u32' });
-    const groups = Math.ceil(count / width);
-    tape.dispatch('embedding', 'rank', { bindings: { ids, order }, params, workgroups: [groups] });
+    const params = { first: 0, count, columns, paddingIndex: options.paddingIndex ?? noPadding };
+    const groups = [Math.ceil(count / width)] as const;
+    tape.dispatch('embedding', 'rank', { bindings: { ids, order }, params, workgroups: groups });
     tape.dispatch('embedding', 'backward', {
       bindings: { ids, sorted: order, dy, dWeight },
       params,
-      workgroups: grid,
+      workgroups: grid(count, columns),
     });
   });
   return y;
+}
+
+/** y[n] ← weight[ids[n]] for the positions `first` to `end` (exclusive) of ids [...] and y [..., E]. */
+export function recordEmbedding(
+  tape: Tape,
+  ids: Tensor,
+  weight: Tensor,
+  y: Tensor,
+  first: number,
+  end: number,
+): void {
+  const columns = weight.dim(1);
+  tape.dispatch('embedding', 'forward', {
+    bindings: { ids, weight, y },
+    params: { first, count: end, columns, paddingIndex: noPadding },
+    workgroups: grid(end - first, columns),
+  });
+}
+
+function grid(count: number, columns: number): Workgroups {
+  const across = Math.min(count, maxPositionsAcross);
+  return [Math.ceil(columns / width), across, Math.ceil(count / Math.max(1, across))];
 }

@@ -4,11 +4,11 @@
  */
 import { ShapeError } from '../errors.ts';
 import type { Gpu } from '../gpu/gpu.ts';
-import { readTensor } from '../scheduler/parameters.ts';
+import { destroyTensor, persistentTensor, readTensor, writeTensor } from '../scheduler/persistent.ts';
 import { Plan, submit } from '../scheduler/plan.ts';
 import { ScratchPool } from '../scheduler/scratch-pool.ts';
 import { Tape } from '../scheduler/tape.ts';
-import { type DType, type Shape, sizeOf, Tensor } from '../scheduler/tensor.ts';
+import { type DType, type Shape, sizeOf, type Tensor } from '../scheduler/tensor.ts';
 import { recordCopy } from './copy.ts';
 
 /** A plain array with its shape, C order. `Uint32Array` data makes a u32 tensor (token ids, lengths). */
@@ -39,12 +39,11 @@ export async function evaluate<Inputs extends string, Outputs extends string>(
   build: (tape: Tape, tensors: Readonly<Record<Inputs, Tensor>>) => Readonly<Record<Outputs, Tensor>>,
   upstream?: Readonly<Partial<Record<Outputs, Value>>> | 'loss',
 ): Promise<Evaluation<Inputs, Outputs>> {
-  const owned: GPUBuffer[] = [];
+  const owned: Tensor[] = [];
   const persistent = (label: string, shape: Shape, dtype: DType, needsGradient = false): Tensor => {
-    const bytes = Math.max(4, sizeOf(shape) * 4);
-    const buffer = gpu.createBuffer(label, bytes);
-    owned.push(buffer);
-    return new Tensor(shape, dtype, { kind: 'buffer', label, bytes, buffer, offset: 0 }, needsGradient);
+    const tensor = persistentTensor(gpu, label, shape, dtype, needsGradient);
+    owned.push(tensor);
+    return tensor;
   };
   const place = (label: string, { data, shape }: Value): Tensor => {
     if (data.length !== sizeOf(shape)) {
@@ -52,7 +51,7 @@ export async function evaluate<Inputs extends string, Outputs extends string>(
     }
     const isFloat = data instanceof Float32Array;
     const tensor = persistent(label, shape, isFloat ? 'f32' : 'u32', isFloat && upstream !== undefined);
-    if (tensor.storage.kind === 'buffer' && data.length > 0) gpu.write(tensor.storage.buffer, 0, data);
+    writeTensor(gpu, tensor, data);
     return tensor;
   };
   const tape = new Tape({ software: gpu.software, training: upstream !== undefined });
@@ -96,6 +95,6 @@ export async function evaluate<Inputs extends string, Outputs extends string>(
     plan.dispose();
     return evaluation as Evaluation<Inputs, Outputs>;
   } finally {
-    for (const buffer of owned) buffer.destroy();
+    for (const tensor of owned) destroyTensor(tensor);
   }
 }

@@ -5,6 +5,7 @@
  */
 import { ShapeError } from '../errors.ts';
 import type { Gpu } from '../gpu/gpu.ts';
+import { destroyTensor, persistentTensor, readTensor, writeTensor } from './persistent.ts';
 import { type Shape, sizeOf, Tensor } from './tensor.ts';
 
 export interface ParameterSpec {
@@ -31,7 +32,7 @@ export class ParameterStore {
   readonly #gpu: Gpu;
   readonly #tensors = new Map<string, Tensor>();
   readonly #places = new Map<string, Place>();
-  readonly #buffers: GPUBuffer[] = [];
+  readonly #arenas: Tensor[] = [];
 
   constructor(gpu: Gpu, specs: readonly ParameterSpec[]) {
     this.#gpu = gpu;
@@ -51,9 +52,9 @@ export class ParameterStore {
   }
 
   #arena(label: string, bytes: number): Tensor {
-    const buffer = this.#gpu.createBuffer(label, bytes);
-    this.#buffers.push(buffer);
-    return new Tensor([bytes / 4], 'f32', { kind: 'buffer', label, bytes, buffer, offset: 0 });
+    const arena = persistentTensor(this.#gpu, label, [bytes / 4]);
+    this.#arenas.push(arena);
+    return arena;
   }
 
   get names(): string[] {
@@ -76,12 +77,7 @@ export class ParameterStore {
   }
 
   write(name: string, values: Float32Array): void {
-    const tensor = this.get(name);
-    if (values.length !== tensor.size) {
-      throw new ShapeError(`${tensor} holds ${tensor.size} values, not ${values.length}`);
-    }
-    if (tensor.storage.kind === 'buffer')
-      this.#gpu.write(tensor.storage.buffer, tensor.storage.offset, values);
+    writeTensor(this.#gpu, this.get(name), values);
   }
 
   /** All values by name, or whatever lies in arenas parallel to them (gradients, an optimiser's moments). */
@@ -103,8 +99,8 @@ export class ParameterStore {
   /** Writes named values into arenas parallel to the parameters'. */
   writeAll(
     values: ReadonlyMap<string, Float32Array>,
-    arenas = this.segments.map((segment) => segment.values),
-  ) {
+    arenas: readonly Tensor[] = this.segments.map((segment) => segment.values),
+  ): void {
     for (const [name, { spec, segment, offset }] of this.#places) {
       const data = values.get(name);
       if (!data) throw new ShapeError(`no values for the parameter '${name}'`);
@@ -116,13 +112,15 @@ export class ParameterStore {
     }
   }
 
-  /** Tensors of the segments' sizes, zero at first, for an optimiser's moments. */
+  /** Tensors of the segments' sizes, zero at first, for an optimiser's moments. The caller destroys them. */
   createArenas(label: string): Tensor[] {
-    return this.segments.map(({ values }, index) => this.#arena(`${label}/${index}`, values.storage.bytes));
+    return this.segments.map(({ values }, index) =>
+      persistentTensor(this.#gpu, `${label}/${index}`, values.shape),
+    );
   }
 
   dispose(): void {
-    for (const buffer of this.#buffers) buffer.destroy();
+    for (const arena of this.#arenas) destroyTensor(arena);
   }
 }
 
@@ -144,11 +142,4 @@ function slice(arena: Tensor, offset: number, label: string, shape: Shape, gradi
   if (arena.storage.kind !== 'buffer') throw new ShapeError(`${arena} is no arena`);
   const storage = { ...arena.storage, label, offset, bytes: sizeOf(shape) * 4 };
   return new Tensor(shape, 'f32', storage, gradient !== undefined, gradient);
-}
-
-/** The values of a buffer tensor, once all submitted work is done. */
-export async function readTensor(gpu: Gpu, tensor: Tensor): Promise<Float32Array<ArrayBuffer>> {
-  if (tensor.storage.kind !== 'buffer') throw new ShapeError(`${tensor} is scratch: it cannot be read`);
-  const { buffer, offset } = tensor.storage;
-  return new Float32Array(await gpu.read(buffer, offset, tensor.size * 4));
 }

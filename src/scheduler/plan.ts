@@ -18,6 +18,11 @@ interface Command {
   readonly z: number;
 }
 
+/** Something that lives as long as a plan. */
+export interface Disposer {
+  dispose(): void;
+}
+
 const uniformAlignment = 256;
 
 export class Plan {
@@ -28,7 +33,7 @@ export class Plan {
   readonly #pool: ScratchPool;
   readonly #slots: readonly GPUBuffer[];
   readonly #uniforms: GPUBuffer | undefined;
-  readonly #owned: readonly GPUBuffer[];
+  readonly #owned: Disposer | undefined;
   #disposed = false;
 
   private constructor(
@@ -38,7 +43,7 @@ export class Plan {
     pool: ScratchPool,
     slots: readonly GPUBuffer[],
     uniforms: GPUBuffer | undefined,
-    owned: readonly GPUBuffer[],
+    owned: Disposer | undefined,
     commands: readonly Command[],
   ) {
     this.name = name;
@@ -52,16 +57,10 @@ export class Plan {
   }
 
   /**
-   * Freezes a tape. `owned` buffers (a plan's own inputs) are destroyed with it. Rejects with KernelError where a
+   * Freezes a tape. `owned` (a plan's own inputs) is disposed with it. Rejects with KernelError where a
    * shader does not compile and LimitsError where the device cannot hold the plan.
    */
-  static async build(
-    gpu: Gpu,
-    pool: ScratchPool,
-    name: string,
-    tape: Tape,
-    owned: readonly GPUBuffer[] = [],
-  ): Promise<Plan> {
+  static async build(gpu: Gpu, pool: ScratchPool, name: string, tape: Tape, owned?: Disposer): Promise<Plan> {
     const { dispatches } = tape;
     const kernels = await Promise.all(
       dispatches.map(({ shader, entry, constants }) => gpu.kernel(shader, entry, constants)),
@@ -93,7 +92,7 @@ export class Plan {
     this.#disposed = true;
     this.#pool.release(this.#slots);
     this.#uniforms?.destroy();
-    for (const buffer of this.#owned) buffer.destroy();
+    this.#owned?.dispose();
   }
 
   /** One line a dispatch: kernel, grid, and each binding with its memory. What `--dump-plan` prints. */

@@ -33,9 +33,9 @@ export function resolveSection<T>(
   explainUnknown?: ExplainUnknown,
 ): T {
   const before = problems.length;
-  const laterDefaults: ((root: unknown) => void)[] = [];
+  const laterDefaults: (() => void)[] = [];
   const root = fill(asAnySection(typed), given, path, { problems, laterDefaults, explainUnknown });
-  if (problems.length === before) for (const derive of laterDefaults) derive(root);
+  if (problems.length === before) for (const derive of laterDefaults) derive();
   return root as T;
 }
 
@@ -50,12 +50,19 @@ export function pathText(path: readonly string[]): string {
 
 interface Filling {
   readonly problems: Problem[];
-  readonly laterDefaults: ((root: unknown) => void)[];
+  readonly laterDefaults: (() => void)[];
   readonly explainUnknown: ExplainUnknown | undefined;
 }
 
-function fill(spec: AnySection, given: unknown, path: readonly string[], filling: Filling): object {
+function fill(
+  spec: AnySection,
+  given: unknown,
+  path: readonly string[],
+  filling: Filling,
+  outer?: object,
+): object {
   const result: Record<string, unknown> = {};
+  const scope = spec.isScope === true || outer === undefined ? result : outer;
   let entries: Record<string, unknown> = {};
   if (isPlainObject(given)) entries = given;
   else if (given !== undefined && given !== null) {
@@ -73,8 +80,8 @@ function fill(spec: AnySection, given: unknown, path: readonly string[], filling
   for (const [key, entry] of Object.entries(spec.keys)) {
     const here = [...path, key];
     const value = Object.hasOwn(entries, key) ? entries[key] : undefined;
-    if (isSection(entry)) result[key] = fill(entry, value, here, filling);
-    else result[key] = fillKey(entry, value, here, filling, result, key);
+    if (isSection(entry)) result[key] = fill(entry, value, here, filling, scope);
+    else result[key] = fillKey(entry, value, here, filling, { parent: result, key, scope });
   }
   return result;
 }
@@ -84,13 +91,12 @@ function fillKey(
   value: unknown,
   path: readonly string[],
   { problems, laterDefaults }: Filling,
-  parent: Record<string, unknown>,
-  key: string,
+  { parent, key, scope }: { parent: Record<string, unknown>; key: string; scope: object },
 ): unknown {
   if (value !== undefined) {
-    if (!spec.accepts(value))
-      problems.push({ path, at: 'value', message: badValueMessage(spec, value, path) });
-    return structuredClone(value);
+    if (spec.accepts(value)) return structuredClone(value);
+    problems.push({ path, at: 'value', message: badValueMessage(spec, value, path) });
+    return undefined;
   }
   if (!('default' in spec)) {
     const message = `${pathText(path)} is missing: it must be ${spec.allowed}. ${spec.doc}`;
@@ -99,8 +105,8 @@ function fillKey(
   }
   const standard = spec.default;
   if (!isDerived(standard)) return structuredClone(standard);
-  laterDefaults.push((root) => {
-    parent[key] = standard.derive(root as never);
+  laterDefaults.push(() => {
+    parent[key] = standard.derive(scope as never);
   });
   return undefined;
 }

@@ -3,9 +3,9 @@
  * the validator, its messages and the generated docs/configuration.md alike, so they cannot disagree.
  */
 
-/** A default that depends on other keys of the same section, with the words that say how. */
+/** A default that depends on other keys of the same scope, with the words that say how. */
 export interface Derived<T> {
-  readonly derive: (section: never) => T;
+  readonly derive: (scope: never) => T;
   readonly words: string;
 }
 
@@ -28,6 +28,8 @@ export type Entry<V> = [V] extends [Leaf] ? KeySpec<V> : Section<V>;
 
 export interface Section<T> {
   readonly doc: string;
+  /** What is derived in this section and those below it sees this section. The outermost one always is a scope. */
+  readonly isScope?: boolean;
   readonly keys: { readonly [K in keyof T]-?: Entry<T[K]> };
 }
 
@@ -35,6 +37,7 @@ export interface Section<T> {
 export type AnyKey = KeySpec<unknown>;
 export interface AnySection {
   readonly doc: string;
+  readonly isScope?: boolean;
   readonly keys: Readonly<Record<string, AnyKey | AnySection>>;
 }
 
@@ -53,9 +56,14 @@ interface Range {
   readonly below?: number;
 }
 
-/** A default worked out from the section's other keys; `words` say how, for the documentation. */
-export function derived<S, T>(words: string, derive: (section: S) => T): Derived<T> {
+/** A default worked out from other keys of the scope; `words` say how, for the documentation. */
+export function derived<S, T>(words: string, derive: (scope: S) => T): Derived<T> {
   return { words, derive };
+}
+
+/** A section whose derived defaults see it, wherever it lies. */
+export function scope<T>(doc: string, keys: Section<T>['keys']): Section<T> {
+  return { doc, keys, isScope: true };
 }
 
 export function isSection(entry: AnyKey | AnySection): entry is AnySection {

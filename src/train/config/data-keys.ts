@@ -1,5 +1,5 @@
 /** The keys of the `data` section: which text, how it is cut into tokens, which vocabularies. */
-import { choice, derived, flag, integer, orNull, section, text } from '../../nn/config/spec.ts';
+import { choice, derived, flag, integer, orNull, scope, section, text } from '../../nn/config/spec.ts';
 import type { DataConfig, DatasetType, SideConfig } from './types.ts';
 
 function side(doc: string, lang: string) {
@@ -49,7 +49,7 @@ function side(doc: string, lang: string) {
   });
 }
 
-export const dataSection = section<DataConfig>(
+export const dataSection = scope<DataConfig>(
   'The text. A file whose name ends in `.gz` is unpacked; of parallel files either form may lie there.',
   {
     dataset_type: choice(['plain', 'tsv'], {

@@ -1,10 +1,10 @@
 /** The keys of the `testing` section: how the model is used and scored, in validation and afterwards. */
-import { choice, flag, integer, listOf, number, orNull, section } from '../../nn/config/spec.ts';
+import { choice, flag, integer, listOf, number, orNull, scope, section } from '../../nn/config/spec.ts';
 import type { EvalMetric, TestingConfig } from './types.ts';
 
 const metrics: EvalMetric[] = ['token_accuracy', 'sequence_accuracy', 'wer', 'per', 'bleu'];
 
-export const testingSection = section<TestingConfig>('How the trained model is used and scored.', {
+export const testingSection = scope<TestingConfig>('How the trained model is used and scored.', {
   batch_size: integer({ default: 64, min: 1, doc: 'Sentences decoded at once. It changes no output.' }),
   max_output_length: orNull(
     integer({ min: 1, doc: 'Stop an output after so many tokens.' }),

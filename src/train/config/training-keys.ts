@@ -9,7 +9,7 @@ import {
   number,
   orNull,
   pairOf,
-  section,
+  scope,
   text,
 } from '../../nn/config/spec.ts';
 import type { Normalization, TrainingConfig } from './types.ts';
@@ -17,7 +17,7 @@ import type { Normalization, TrainingConfig } from './types.ts';
 /** The largest seed: what fits in 32 bits. */
 const MAX_SEED = 0xffff_ffff;
 
-export const trainingSection = section<TrainingConfig>('How the model is trained and what is kept of it.', {
+export const trainingSection = scope<TrainingConfig>('How the model is trained and what is kept of it.', {
   random_seed: integer({
     default: 42,
     min: 0,
@@ -36,7 +36,7 @@ export const trainingSection = section<TrainingConfig>('How the model is trained
   weight_decay: number({
     default: 0,
     min: 0,
-    doc: 'adamw takes it off the weights; sgd and adam add it to the gradient, as in PyTorch.',
+    doc: 'How much weights shrink: adamw takes it off the weights; sgd and adam add it to the gradient, as in PyTorch.',
   }),
   normalization: choice(['tokens', 'batch', 'none'] satisfies Normalization[], {
     default: 'tokens',

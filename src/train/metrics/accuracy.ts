@@ -2,7 +2,7 @@
  * How much is exactly right: token by token at the same position, and whole sequences.
  */
 
-import type { Tokens } from '../../data/edit-distance.ts';
+import type { Tokens } from './edit-distance.ts';
 import { checkPaired, sequenceErrorRate } from './error-rate.ts';
 
 export interface Accuracy {

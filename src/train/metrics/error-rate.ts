@@ -7,8 +7,8 @@
  * | `sequenceErrorRate` | WER, word error rate: a word is a sequence of phonemes | sentence error rate |
  */
 
-import { editDistance, type Tokens } from '../../data/edit-distance.ts';
 import { DataError } from '../../errors.ts';
+import { editDistance, type Tokens } from './edit-distance.ts';
 
 export interface TokenErrorRate {
   /** edits / tokens: 0 is perfect; above 1 if hypotheses are far too long. Infinity for edits without any token. */

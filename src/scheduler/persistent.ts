@@ -1,0 +1,47 @@
+/** Tensors with a buffer of their own, which live before and after a plan: inputs, states, statistics. */
+import { ShapeError } from '../errors.ts';
+import type { Gpu } from '../gpu/gpu.ts';
+import { type DType, type Shape, sizeOf, Tensor } from './tensor.ts';
+
+/** Zero at first. Throws LimitsError where the device cannot bind it. */
+export function persistentTensor(
+  gpu: Gpu,
+  label: string,
+  shape: Shape,
+  dtype: DType = 'f32',
+  needsGradient = false,
+): Tensor {
+  const bytes = Math.max(4, sizeOf(shape) * 4);
+  const buffer = gpu.createBuffer(label, bytes);
+  return new Tensor(shape, dtype, { kind: 'buffer', label, bytes, buffer, offset: 0 }, needsGradient);
+}
+
+function place(tensor: Tensor): { buffer: GPUBuffer; offset: number } {
+  if (tensor.storage.kind !== 'buffer') throw new ShapeError(`${tensor} is scratch: it has no buffer`);
+  return tensor.storage;
+}
+
+/** Queues new values; what was submitted before still sees the old ones. */
+export function writeTensor(gpu: Gpu, tensor: Tensor, values: Float32Array | Uint32Array): void {
+  if (values.length !== tensor.size) {
+    throw new ShapeError(`${tensor} holds ${tensor.size} values, not ${values.length}`);
+  }
+  const { buffer, offset } = place(tensor);
+  if (values.length > 0) gpu.write(buffer, offset, values);
+}
+
+/** The values once all submitted work is done. */
+export async function readTensor(gpu: Gpu, tensor: Tensor): Promise<Float32Array<ArrayBuffer>> {
+  const { buffer, offset } = place(tensor);
+  return new Float32Array(await gpu.read(buffer, offset, tensor.size * 4));
+}
+
+/** As `readTensor`, for token ids. */
+export async function readIds(gpu: Gpu, tensor: Tensor): Promise<Uint32Array<ArrayBuffer>> {
+  const { buffer, offset } = place(tensor);
+  return new Uint32Array(await gpu.read(buffer, offset, tensor.size * 4));
+}
+
+export function destroyTensor(tensor: Tensor): void {
+  place(tensor).buffer.destroy();
+}

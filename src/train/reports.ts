@@ -1,0 +1,84 @@
+/** What training tells whoever listens: a program, a page or the command line. */
+import type { Statistics } from './statistics.ts';
+
+export interface LossReport {
+  /** Mean over target tokens, in nats; with label smoothing where that is on. */
+  readonly loss: number;
+  /** exp of the mean negative log-likelihood of a target token. */
+  readonly perplexity: number;
+  /** Share of target tokens that were the most probable ones, given the right words before them. */
+  readonly accuracy: number;
+}
+
+/** Every `logging_freq` updates, and at the end of an epoch. */
+export interface ProgressReport extends LossReport {
+  readonly kind: 'progress';
+  /** Updates done. */
+  readonly update: number;
+  /** From 1. */
+  readonly epoch: number;
+  readonly learningRate: number;
+  /** Mean norm of the gradient before clipping. */
+  readonly gradientNorm: number;
+  /** Target tokens since the last report, and the seconds it took. */
+  readonly tokens: number;
+  readonly seconds: number;
+  /** Share of the whole training that is done, 0 to 1. */
+  readonly done: number;
+}
+
+/** How decoded text compares with its references; what `testing.eval_metrics` asks for. */
+export interface TextScores {
+  readonly token_accuracy?: number;
+  readonly sequence_accuracy?: number;
+  readonly wer?: number;
+  readonly per?: number;
+  readonly bleu?: number;
+  readonly bleu_signature?: string;
+}
+
+export interface Sample {
+  readonly source: string;
+  readonly reference: string;
+  readonly hypothesis: string;
+}
+
+export interface Validation extends LossReport {
+  readonly scores: TextScores;
+  readonly samples: readonly Sample[];
+}
+
+export interface ValidationReport extends Validation {
+  readonly kind: 'validation';
+  readonly update: number;
+  readonly epoch: number;
+  /** The value of `early_stopping_metric`. */
+  readonly score: number;
+  /** Whether it is the best so far. */
+  readonly best: boolean;
+}
+
+/** A moment at which a checkpoint is due: ask the trainer for it before going on. */
+export interface CheckpointReport {
+  readonly kind: 'checkpoint';
+  readonly update: number;
+  readonly epoch: number;
+  /** The score of the validation just before, if there was one. */
+  readonly score: number | undefined;
+  readonly best: boolean;
+}
+
+export type EndReason = 'epochs' | 'updates' | 'early stopping' | 'aborted';
+
+export interface EndReport {
+  readonly kind: 'end';
+  readonly reason: EndReason;
+  readonly update: number;
+  readonly epoch: number;
+}
+
+export type TrainingReport = ProgressReport | ValidationReport | CheckpointReport | EndReport;
+
+export function lossReport({ loss, nll, tokens, correct }: Statistics): LossReport {
+  return { loss: loss / tokens, perplexity: Math.exp(nll / tokens), accuracy: correct / tokens };
+}

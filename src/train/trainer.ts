@@ -1,0 +1,293 @@
+/**
+ * The training loop: epochs of shuffled batches, learning rate, validation, early stopping and the moments at which a
+ * checkpoint is due. It is a generator of reports, so that who listens decides what to print and where to save, and
+ * stops it by leaving the loop: the step at hand is always finished and the state kept. From a checkpoint it goes on
+ * bit-equal to never having stopped.
+ */
+import { type BatchPlan, type EpochOptions, planEpoch } from '../data/batch-plan.ts';
+import { fillBatch } from '../data/batches.ts';
+import type { Dataset } from '../data/dataset.ts';
+import { ConfigError } from '../errors.ts';
+import type { Gpu } from '../gpu/gpu.ts';
+import type { Seq2SeqNetwork } from '../nn/seq2seq.ts';
+import {
+  afterValidation,
+  initialScheduleState,
+  learningRate,
+  type ScheduleState,
+} from '../optim/schedules.ts';
+import type { ScratchPool } from '../scheduler/scratch-pool.ts';
+import type { EarlyStoppingMetric, TrainingConfig } from './config/types.ts';
+import { type EngineState, TrainingEngine } from './engine.ts';
+import {
+  type EndReason,
+  lossReport,
+  type ProgressReport,
+  type TrainingReport,
+  type Validation,
+} from './reports.ts';
+
+export interface TrainerOptions {
+  readonly gpu: Gpu;
+  readonly network: Seq2SeqNetwork;
+  readonly pool: ScratchPool;
+  readonly training: TrainingConfig;
+  readonly train: Dataset;
+  /** Loss and scores on held-out data; absent: no validation. */
+  readonly validate?: (() => Promise<Validation>) | undefined;
+}
+
+/** Everything but parameters and moments that a bit-equal continuation needs; plain JSON. */
+export interface TrainerState {
+  readonly engine: EngineState;
+  /** The epoch at hand, from 0, and how many of its updates are done. */
+  readonly epoch: number;
+  readonly updatesInEpoch: number;
+  readonly schedule: ScheduleState;
+  readonly bestScore: number | null;
+  /** Validations in a row without improvement. */
+  readonly withoutImprovement: number;
+  /** Whether the last update's validation is done. */
+  readonly validated: boolean;
+}
+
+const lowerIsBetter: Readonly<Record<EarlyStoppingMetric, boolean>> = {
+  loss: true,
+  ppl: true,
+  wer: true,
+  accuracy: false,
+  bleu: false,
+};
+
+export class Trainer {
+  readonly engine: TrainingEngine;
+  readonly #options: TrainerOptions;
+  #groups: { epoch: number; list: BatchPlan[][] } | undefined;
+  #schedule = initialScheduleState;
+  #epoch = 0;
+  #updatesInEpoch = 0;
+  #bestScore: number | null = null;
+  #withoutImprovement = 0;
+  #validated = true;
+
+  private constructor(options: TrainerOptions, engine: TrainingEngine) {
+    this.#options = options;
+    this.engine = engine;
+  }
+
+  static async create(options: TrainerOptions): Promise<Trainer> {
+    const { gpu, network, pool, training } = options;
+    const engine = await TrainingEngine.create(gpu, network, pool, {
+      optimizer: training,
+      labelSmoothing: training.label_smoothing,
+      normalization: training.normalization,
+      clipGradNorm: training.clip_grad_norm,
+      seed: training.random_seed,
+      maxInFlight: training.max_in_flight,
+    });
+    return new Trainer(options, engine);
+  }
+
+  get state(): TrainerState {
+    return {
+      engine: this.engine.state,
+      epoch: this.#epoch,
+      updatesInEpoch: this.#updatesInEpoch,
+      schedule: this.#schedule,
+      bestScore: this.#bestScore,
+      withoutImprovement: this.#withoutImprovement,
+      validated: this.#validated,
+    };
+  }
+
+  /** Goes on where another trainer's `state` was taken; parameters and moments are restored by the caller. */
+  restore(state: TrainerState): void {
+    this.engine.restore(state.engine);
+    this.#epoch = state.epoch;
+    this.#updatesInEpoch = state.updatesInEpoch;
+    this.#schedule = state.schedule;
+    this.#bestScore = state.bestScore;
+    this.#withoutImprovement = state.withoutImprovement;
+    this.#validated = state.validated;
+  }
+
+  /** Takes over the schedule alone (`load_model` without `reset_scheduler`). */
+  restoreSchedule(state: ScheduleState): void {
+    this.#schedule = state;
+  }
+
+  /**
+   * Trains to the configured end, to early stopping, or until `signal` is aborted or the loop is left.
+   * @throws DivergedError where loss or gradient is not finite; the weights are those before that update
+   */
+  async *run(signal?: AbortSignal): AsyncGenerator<TrainingReport, void, void> {
+    const clock = new Clock();
+    while (true) {
+      const aborted = signal?.aborted === true;
+      if (!this.#validated && !aborted) yield* this.#validate();
+      const reason = aborted ? 'aborted' : this.#endReason();
+      if (reason) {
+        yield { kind: 'end', reason, update: this.engine.updates, epoch: this.#lastEpoch };
+        return;
+      }
+      const rate = await this.#step();
+      const endOfEpoch = this.#updatesInEpoch === 0;
+      const isLast = this.#endReason() !== undefined || signal?.aborted === true;
+      if (this.engine.updates % this.#options.training.logging_freq === 0 || endOfEpoch || isLast) {
+        yield await this.#report(rate, clock);
+      }
+      this.#validated = !(this.#validationIsDue(endOfEpoch) || isLast);
+      const { save_freq } = this.#options.training;
+      if (this.#validated && save_freq !== null && this.engine.updates % save_freq === 0) {
+        yield this.#checkpointReport(undefined, false);
+      }
+    }
+  }
+
+  /** One update; leaves epoch and position after it. */
+  async #step(): Promise<number> {
+    const groups = this.#epochGroups();
+    if (this.#updatesInEpoch === 0) await this.engine.prepare([largest(groups.flat())]);
+    const batches = groups[this.#updatesInEpoch]!.map((plan) => fillBatch(this.#options.train, plan));
+    const progress = { update: this.engine.updates + 1, epoch: this.#epoch + 1 };
+    const rate = learningRate(this.#options.training, this.#schedule, progress);
+    await this.engine.update(batches, rate);
+    this.#updatesInEpoch += 1;
+    if (this.#updatesInEpoch === groups.length) {
+      this.#epoch += 1;
+      this.#updatesInEpoch = 0;
+    }
+    return rate;
+  }
+
+  /** The batches of the epoch at hand, grouped by update. */
+  #epochGroups(): BatchPlan[][] {
+    if (this.#groups?.epoch === this.#epoch) return this.#groups.list;
+    const { train, training } = this.#options;
+    const plans = planEpoch(train, epochOptions(training), training.shuffle ? this.#epoch : 0);
+    const list: BatchPlan[][] = [];
+    for (let start = 0; start < plans.length; start += training.batch_multiplier) {
+      list.push(plans.slice(start, start + training.batch_multiplier));
+    }
+    this.#groups = { epoch: this.#epoch, list };
+    return list;
+  }
+
+  /** The epoch, from 1, that the last update belonged to. */
+  get #lastEpoch(): number {
+    return Math.max(1, this.#updatesInEpoch === 0 ? this.#epoch : this.#epoch + 1);
+  }
+
+  #endReason(): EndReason | undefined {
+    const { training } = this.#options;
+    const { early_stopping_patience: patience } = training;
+    if (training.updates !== null && this.engine.updates >= training.updates) return 'updates';
+    if (training.epochs !== null && this.#epoch >= training.epochs) return 'epochs';
+    if (patience !== null && this.#withoutImprovement >= patience) return 'early stopping';
+    return undefined;
+  }
+
+  #validationIsDue(endOfEpoch: boolean): boolean {
+    const { validation_freq, validation_unit } = this.#options.training;
+    if (validation_unit === 'updates') return this.engine.updates % validation_freq === 0;
+    return endOfEpoch && this.#epoch % validation_freq === 0;
+  }
+
+  async #report(rate: number, clock: Clock): Promise<ProgressReport> {
+    const statistics = await this.engine.statistics();
+    return {
+      kind: 'progress',
+      update: this.engine.updates,
+      epoch: this.#lastEpoch,
+      ...lossReport(statistics),
+      learningRate: rate,
+      gradientNorm: statistics.gradientNorm / Math.max(1, statistics.updates),
+      tokens: statistics.tokens,
+      seconds: clock.lap(),
+      done: this.#share(),
+    };
+  }
+
+  /** Share of the configured updates that is done. */
+  #share(): number {
+    const { updates, epochs } = this.#options.training;
+    const byUpdates = updates === null ? 0 : this.engine.updates / updates;
+    const inEpoch = this.#updatesInEpoch / this.#epochGroups().length;
+    const byEpochs = epochs === null ? 0 : (this.#epoch + inEpoch) / epochs;
+    return Math.min(1, Math.max(byUpdates, byEpochs));
+  }
+
+  /** The validation that is due, and the checkpoint that follows it. */
+  async *#validate(): AsyncGenerator<TrainingReport, void, void> {
+    const { validate, training } = this.#options;
+    this.#validated = true;
+    if (!validate) {
+      yield this.#checkpointReport(undefined, true);
+      return;
+    }
+    const validation = await validate();
+    const metric = training.early_stopping_metric;
+    const score = scoreOf(validation, metric);
+    const better = (a: number, b: number) => (lowerIsBetter[metric] ? a < b : a > b);
+    const best = this.#bestScore === null || better(score, this.#bestScore);
+    if (best) this.#bestScore = score;
+    this.#withoutImprovement = best ? 0 : this.#withoutImprovement + 1;
+    const direction = lowerIsBetter[metric] ? 'fall' : 'rise';
+    this.#schedule = afterValidation(training, this.#schedule, score, direction);
+    yield {
+      kind: 'validation',
+      update: this.engine.updates,
+      epoch: this.#lastEpoch,
+      ...validation,
+      score,
+      best,
+    };
+    yield this.#checkpointReport(score, best);
+  }
+
+  #checkpointReport(score: number | undefined, best: boolean): TrainingReport {
+    return { kind: 'checkpoint', update: this.engine.updates, epoch: this.#lastEpoch, score, best };
+  }
+
+  async dispose(): Promise<void> {
+    await this.engine.dispose();
+  }
+}
+
+/** Seconds since the last look. */
+class Clock {
+  #last = performance.now();
+
+  lap(): number {
+    const now = performance.now();
+    const seconds = (now - this.#last) / 1000;
+    this.#last = now;
+    return seconds;
+  }
+}
+
+function scoreOf(validation: Validation, metric: EarlyStoppingMetric): number {
+  const { loss, perplexity, accuracy, scores } = validation;
+  const values = { loss, ppl: perplexity, accuracy, wer: scores.wer, bleu: scores.bleu };
+  const score = values[metric];
+  if (score === undefined) {
+    throw new ConfigError(
+      `training.early_stopping_metric: ${metric} is not scored in validation: add it to testing.eval_metrics`,
+    );
+  }
+  return score;
+}
+
+function largest(plans: readonly BatchPlan[]): BatchPlan {
+  const cells = ({ B, S, T }: BatchPlan) => B * (S + T);
+  return plans.reduce((most, plan) => (cells(plan) > cells(most) ? plan : most));
+}
+
+function epochOptions(training: TrainingConfig): EpochOptions {
+  return {
+    batchSize: training.batch_size,
+    batchType: training.batch_type,
+    bucketWidth: training.bucket_width,
+    seed: training.random_seed,
+  };
+}
