@@ -31,9 +31,9 @@ export function pairLines(source: NamedLines, target: NamedLines): ParallelText 
 }
 
 export interface TsvOptions {
-  /** The column of the source, from 0. Default 0. */
+  /** The column of the source, counted from 1 as `cut -f` does. Default 1. */
   readonly sourceColumn?: number;
-  /** The column of the target, from 0. Default 1. */
+  /** The column of the target, counted from 1. Default 2. */
   readonly targetColumn?: number;
 }
 
@@ -44,8 +44,8 @@ export interface TsvOptions {
  * @throws DataError naming the line and both counts if a line has too few columns or not as many as the first.
  */
 export function parseTsv({ name, lines }: NamedLines, options: TsvOptions = {}): ParallelText {
-  const { sourceColumn = 0, targetColumn = 1 } = options;
-  const needed = Math.max(sourceColumn, targetColumn) + 1;
+  const { sourceColumn = 1, targetColumn = 2 } = options;
+  const needed = Math.max(sourceColumn, targetColumn);
   const source: string[] = [];
   const target: string[] = [];
   let first: { line: number; columns: number } | undefined;
@@ -69,8 +69,8 @@ export function parseTsv({ name, lines }: NamedLines, options: TsvOptions = {}):
           `${first.columns}. Is there a tab too many or too few?`,
       );
     }
-    source.push(cells[sourceColumn]!);
-    target.push(cells[targetColumn]!);
+    source.push(cells[sourceColumn - 1]!);
+    target.push(cells[targetColumn - 1]!);
   }
   return { name, source, target };
 }

@@ -7,10 +7,10 @@ import { readdir, readFile, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
-import { nearestName } from '../data/nearest-name.ts';
 import { type ParallelText, pairLines, parseTsv, type TsvOptions } from '../data/parallel.ts';
 import { decodeLines, type LineOptions, type NamedLines } from '../data/text.ts';
 import { DataError } from '../errors.ts';
+import { nearest } from '../nn/config/nearest.ts';
 
 const unzip = promisify(gunzip);
 
@@ -22,14 +22,17 @@ export async function readTsv(path: string, options: LineOptions & TsvOptions = 
   return parseTsv(await readLines(path, options), options);
 }
 
-/** Reads two files whose lines belong together. Errors as `readLines` and `pairLines`. */
+/**
+ * Reads two files whose lines belong together; where one does not exist, the same name with `.gz` is read.
+ * Errors as `readLines` and `pairLines`.
+ */
 export async function readParallel(
   sourcePath: string,
   targetPath: string,
   options: LineOptions = {},
 ): Promise<ParallelText> {
-  const source = await readLines(sourcePath, options);
-  return pairLines(source, await readLines(targetPath, options));
+  const source = await readLines(await plainOrGzip(sourcePath), options);
+  return pairLines(source, await readLines(await plainOrGzip(targetPath), options));
 }
 
 /**
@@ -57,6 +60,18 @@ export async function readBytes(path: string): Promise<Uint8Array> {
   const zero = bytes.subarray(0, BINARY_PROBE_BYTES).indexOf(0);
   if (zero >= 0) throw new DataError(notText(path, bytes, zero));
   return bytes;
+}
+
+async function plainOrGzip(path: string): Promise<string> {
+  if (await exists(path)) return path;
+  return (await exists(`${path}.gz`)) ? `${path}.gz` : path;
+}
+
+async function exists(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  );
 }
 
 async function readStored(path: string): Promise<Uint8Array> {
@@ -117,7 +132,7 @@ async function whyMissing(path: string): Promise<string> {
 function similarName(name: string, siblings: readonly string[]): string | undefined {
   const sorted = [...siblings].sort();
   const stem = (file: string) => file.replace(/\.gz$/, '');
-  return sorted.find((sibling) => stem(sibling) === stem(name)) ?? nearestName(name, sorted);
+  return sorted.find((sibling) => stem(sibling) === stem(name)) ?? nearest(name, sorted);
 }
 
 function notText(path: string, bytes: Uint8Array, zero: number): string {

@@ -21,7 +21,7 @@ describe('parseTsv', () => {
   it('takes source and target from the first two columns, or from others', () => {
     const text = parseTsv(tsv('adja\tɒ ɟː ɒ', '', 'b\t'));
     expect(text).toEqual({ name: 'a.tsv', source: ['adja', '', 'b'], target: ['ɒ ɟː ɒ', '', ''] });
-    const other = parseTsv(tsv('1\tx\ty', '2\tz\tw'), { sourceColumn: 2, targetColumn: 1 });
+    const other = parseTsv(tsv('1\tx\ty', '2\tz\tw'), { sourceColumn: 3, targetColumn: 2 });
     expect(other).toEqual({ name: 'a.tsv', source: ['y', 'w'], target: ['x', 'z'] });
   });
 

@@ -30,7 +30,8 @@ async function messageOf(promise: Promise<unknown>): Promise<string> {
 describe('reading', () => {
   it('takes plain and compressed files', async () => {
     expect(await readLines(at('train.en'))).toEqual({ name: at('train.en'), lines: ['a', 'b'] });
-    const text = await readParallel(at('train.en'), at('train.ja.gz'));
+    const text = await readParallel(at('train.en'), at('train.ja'));
+    expect(text.name).toBe(`${at('train.en')} and ${at('train.ja.gz')}`);
     expect([text.source, text.target]).toEqual([
       ['a', 'b'],
       ['x', 'y'],

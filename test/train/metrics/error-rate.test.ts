@@ -1,9 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { editDistance } from '../../../src/data/edit-distance.ts';
-import { nearestName } from '../../../src/data/nearest-name.ts';
 import { Random } from '../../../src/data/random.ts';
 import { DataError } from '../../../src/errors.ts';
 import { sequenceAccuracy, tokenAccuracy } from '../../../src/train/metrics/accuracy.ts';
+import { editDistance } from '../../../src/train/metrics/edit-distance.ts';
 import { sequenceErrorRate, tokenErrorRate } from '../../../src/train/metrics/error-rate.ts';
 import { perplexity } from '../../../src/train/metrics/perplexity.ts';
 
@@ -88,16 +87,5 @@ describe('perplexity', () => {
     expect(perplexity(0, 3)).toBe(1);
     expect(perplexity(1e6, 1)).toBe(Number.POSITIVE_INFINITY);
     expect(() => perplexity(0, 0)).toThrow(DataError);
-  });
-});
-
-describe('nearestName', () => {
-  const names = ['batch_size', 'bucket_width', 'learning_rate', 'rnn_size'];
-  it('finds the name that was meant', () => {
-    expect(nearestName('batchsize', names)).toBe('batch_size');
-    expect(nearestName('Learning_Rat', names)).toBe('learning_rate');
-    expect(nearestName('lr', names)).toBeUndefined();
-    expect(nearestName('x', names)).toBeUndefined();
-    expect(nearestName('size', [])).toBeUndefined();
   });
 });
