@@ -16,7 +16,7 @@ export function parseOverride(text: string): Override {
   if (equals < 0 || path.some((key) => key === '')) {
     throw new ConfigError(`--set ${text}: must read SECTION.KEY=VALUE, such as training.batch_size=32.`);
   }
-  const document = parseDocument(text.slice(equals + 1), { prettyErrors: false });
+  const document = parseDocument(text.slice(equals + 1), { prettyErrors: false, logLevel: 'error' });
   const [error] = document.errors;
   if (error) throw new ConfigError(`--set ${text}: the value is not YAML: ${error.message}`);
   return { path, value: document.toJS({ maxAliasCount: 0 }), text };

@@ -35,7 +35,12 @@ const MAX_PROBLEMS_SHOWN = 20;
 export function parseConfig(yamlText: string, options: ParseOptions = {}): Config {
   const { source = 'config', overrides = [] } = options;
   const lines = new LineCounter();
-  const document = parseDocument(yamlText, { lineCounter: lines, merge: true, prettyErrors: false });
+  const document = parseDocument(yamlText, {
+    lineCounter: lines,
+    merge: true,
+    prettyErrors: false,
+    logLevel: 'error',
+  });
   const at = (offset: number) => {
     const { line, col } = lines.linePos(offset);
     return `${source}:${line}:${col}`;
