@@ -93,10 +93,10 @@ fn forward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) lo
   var z4 = vec4f(bias[biasAt + H]);
   var q4 = vec4f(bias[biasAt + 2u * H]);
   if (hasBefore) {
-    let from = (vec4u(before * params.batch) + row) * params.width + direction * H;
+    let source = (vec4u(before * params.batch) + row) * params.width + direction * H;
     var w = direction * H * 3u * H + unit;
     for (var k = 0u; k < H; k++) {
-      let x = vec4f(h[from.x + k], h[from.y + k], h[from.z + k], h[from.w + k]);
+      let x = vec4f(h[source.x + k], h[source.y + k], h[source.z + k], h[source.w + k]);
       r4 = fma(x, vec4f(weights[w]), r4);
       z4 = fma(x, vec4f(weights[w + H]), z4);
       q4 = fma(x, vec4f(weights[w + 2u * H]), q4);
@@ -145,11 +145,11 @@ fn backward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) l
   var dh = vec4f();
   if (params.step + 1u < params.steps) {
     let after = timeOf(direction, params.step + 1u);
-    let from = (vec4u((direction * params.steps + after) * params.batch) + row) * 4u * H;
+    let source = (vec4u((direction * params.steps + after) * params.batch) + row) * 4u * H;
     var w = direction * 3u * H * H + unit;
     for (var k = 0u; k < 3u * H; k++) {
       // The third block of weight_hh goes with the fourth slot.
-      let x = from + select(k, k + H, k >= 2u * H);
+      let x = source + select(k, k + H, k >= 2u * H);
       dh = fma(vec4f(gates[x.x], gates[x.y], gates[x.z], gates[x.w]), vec4f(weights[w]), dh);
       w += H;
     }

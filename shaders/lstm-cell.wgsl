@@ -94,10 +94,10 @@ fn forward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) lo
   var g = vec4f(bias[biasAt + 2u * H]);
   var o = vec4f(bias[biasAt + 3u * H]);
   if (hasBefore) {
-    let from = (vec4u(before * params.batch) + row) * params.width + direction * H;
+    let source = (vec4u(before * params.batch) + row) * params.width + direction * H;
     var w = direction * H * 4u * H + unit;
     for (var k = 0u; k < H; k++) {
-      let x = vec4f(h[from.x + k], h[from.y + k], h[from.z + k], h[from.w + k]);
+      let x = vec4f(h[source.x + k], h[source.y + k], h[source.z + k], h[source.w + k]);
       i = fma(x, vec4f(weights[w]), i);
       f = fma(x, vec4f(weights[w + H]), f);
       g = fma(x, vec4f(weights[w + 2u * H]), g);
@@ -153,10 +153,10 @@ fn backward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) l
   var dh = vec4f();
   if (params.step + 1u < params.steps) {
     let after = timeOf(direction, params.step + 1u);
-    let from = (vec4u((direction * params.steps + after) * params.batch) + row) * 4u * H;
+    let source = (vec4u((direction * params.steps + after) * params.batch) + row) * 4u * H;
     var w = direction * 4u * H * H + unit;
     for (var k = 0u; k < 4u * H; k++) {
-      let x = vec4f(gates[from.x + k], gates[from.y + k], gates[from.z + k], gates[from.w + k]);
+      let x = vec4f(gates[source.x + k], gates[source.y + k], gates[source.z + k], gates[source.w + k]);
       dh = fma(x, vec4f(weights[w]), dh);
       w += H;
     }

@@ -28,11 +28,11 @@ fn transpose(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) 
   let column = group.x * tile + local.x;
   let row = group.y * tile + local.y;
   if (row < params.rows && column < params.columns) {
-    let from = row * params.columns + column;
+    let place = row * params.columns + column;
     if (group.z == 0u) {
-      staged[local.y * (tile + 1u) + local.x] = weight0[from];
+      staged[local.y * (tile + 1u) + local.x] = weight0[place];
     } else {
-      staged[local.y * (tile + 1u) + local.x] = weight1[from];
+      staged[local.y * (tile + 1u) + local.x] = weight1[place];
     }
   }
   if (column == 0u && row < params.rows) {
