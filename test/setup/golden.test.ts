@@ -10,6 +10,7 @@ import {
   loadClip,
   loadCrossEntropy,
   loadEmbedding,
+  loadEnjaLosses,
   loadMaskedSoftmax,
   loadOptimizers,
   loadPhilox,
@@ -332,6 +333,20 @@ test('the speed model: shapes, ids, and weights that can be drawn', () => {
   expect(training.losses).toHaveLength(10);
   // Small weights: the first loss is close to that of a uniform guess.
   expect(Math.abs(training.losses[0]! - Math.log(2000))).toBeLessThan(0.1);
+});
+
+test('English → Japanese: 100 losses in both precisions, agreeing and falling', () => {
+  const { training, sourceTokens, targetTokens, firstRow, parameters, vocabularies } = loadEnjaLosses();
+  for (const list of [training.losses, training.lossesFloat64, sourceTokens, targetTokens]) {
+    expect(list).toHaveLength(100);
+  }
+  training.losses.forEach((loss, i) => {
+    expect(Math.abs(loss / training.lossesFloat64[i]! - 1)).toBeLessThan(1e-5);
+  });
+  expect(training.losses[99]).toBeLessThan(0.6 * training.losses[0]!);
+  expect([firstRow.source.at(-1), firstRow.targetOut.at(-1)]).toEqual([3, 3]);
+  expect(parameters['encoder.embedding.weight']!.shape[0]).toBe(vocabularies.source.size);
+  expect(parameters['decoder.output.bias']!.shape[0]).toBe(vocabularies.target.size);
 });
 
 test('swapping the leading axes', () => {

@@ -303,6 +303,26 @@ export function loadSpeedModel(): GoldenSpeedModel {
   };
 }
 
+/** 100 steps of English → Japanese from hash weights; the data, the batches and the vocabularies' rule: its script. */
+export interface GoldenEnja {
+  config: GoldenModelConfig;
+  rowsPerBatch: number;
+  /** SHA-256 of the words in order of id, joined by line feeds. */
+  vocabularies: Record<'source' | 'target', { size: number; sha256: string; last: string[] }>;
+  /** Ids of the training file's first line. */
+  firstRow: { source: number[]; targetOut: number[] };
+  /** Of each batch, with `</s>`. */
+  sourceTokens: number[];
+  targetTokens: number[];
+  parameters: Readonly<Record<string, SeededDescription>>;
+  /** `losses` are float32's. */
+  training: GoldenTraining & { lossesFloat64: number[] };
+}
+
+export function loadEnjaLosses(): GoldenEnja {
+  return readFixture('enja-losses.json', false) as GoldenEnja;
+}
+
 /** The values of a seeded description, exact in float32. */
 export function seededValues({ shape, seed, scale }: SeededDescription): Float32Array<ArrayBuffer> {
   return hashUniform(seed, elementCount(shape), scale);
