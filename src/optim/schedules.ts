@@ -70,7 +70,7 @@ function decrease(options: ScheduleOptions, state: ScheduleState, { update, epoc
 }
 
 /**
- * The state after a validation. A metric that is not a number counts as no improvement.
+ * The state after a validation. A metric that is not finite counts as no improvement (and JSON could not hold it).
  *
  * @param direction whether the metric wants to fall (loss) or to rise (BLEU)
  */
@@ -83,7 +83,7 @@ export function afterValidation(
   if (options.scheduling !== 'plateau') return state;
   const { best, waited, decreases } = state;
   const improved =
-    !Number.isNaN(metric) && (best === null || (direction === 'fall' ? metric < best : metric > best));
+    Number.isFinite(metric) && (best === null || (direction === 'fall' ? metric < best : metric > best));
   if (improved) return { best: metric, waited: 0, decreases };
   if (waited < options.patience) return { best, waited: waited + 1, decreases };
   return { best, waited: 0, decreases: decreases + 1 };
