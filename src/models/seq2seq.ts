@@ -103,6 +103,16 @@ export class Seq2Seq {
     return model;
   }
 
+  /** As `fromFiles`, but with new initial weights, and `config` instead of the one in the files. */
+  static fromDescription(
+    gpu: Gpu,
+    config: Config,
+    files: ReadonlyMap<string, Uint8Array>,
+    where = 'the model',
+  ): Seq2Seq {
+    return Seq2Seq.create(gpu, config, readModelDescription(files, where).vocabularies);
+  }
+
   /** Configuration, vocabularies and weights by file name; `load` takes them again, here or elsewhere. */
   async save(): Promise<ModelFiles> {
     const files = this.description();

@@ -16,7 +16,7 @@ import type { ScratchPool } from '../scheduler/scratch-pool.ts';
 import { InFlight } from './in-flight.ts';
 import { readStatistics, type Statistics } from './statistics.ts';
 import { type BatchShape, StepPlan } from './step-plan.ts';
-import { UpdatePlan } from './update-plan.ts';
+import { type Moment, UpdatePlan } from './update-plan.ts';
 
 export interface EngineOptions {
   readonly optimizer: OptimizerOptions;
@@ -103,9 +103,23 @@ export class TrainingEngine {
     this.#microSteps = state.microSteps;
   }
 
-  /** The optimiser's moments by name and parameter, for checkpoints. */
-  get optimizer(): UpdatePlan {
-    return this.#update;
+  /** The optimiser's name. */
+  get optimizer(): string {
+    return this.#update.optimizer.name;
+  }
+
+  /** Names of the optimiser's moments. */
+  get momentNames(): readonly string[] {
+    return this.#update.optimizer.moments;
+  }
+
+  /** The optimiser and its moments by name and parameter, once all submitted steps are done. */
+  async readOptimizer(): Promise<{ optimizer: string; moments: Map<string, Moment> }> {
+    return { optimizer: this.optimizer, moments: await this.#update.readMoments() };
+  }
+
+  writeMoments(moments: ReadonlyMap<string, Moment>): void {
+    this.#update.writeMoments(moments);
   }
 
   /** Records the plans of these shapes, largest first, so that later ones fit into the memory that is there. */

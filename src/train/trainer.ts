@@ -88,6 +88,11 @@ export class Trainer {
     return new Trainer(options, engine);
   }
 
+  /** Whether a smaller `early_stopping_metric` is a better one. */
+  get lowerIsBetter(): boolean {
+    return lowerIsBetter[this.#options.training.early_stopping_metric];
+  }
+
   get state(): TrainerState {
     return {
       engine: this.engine.state,

@@ -1,0 +1,96 @@
+/**
+ * A training run at one moment as named byte arrays: weights, the optimiser's moments and the trainer's place. From
+ * them training goes on bit-equal to never having stopped.
+ */
+
+import { decodeText } from '../data/text.ts';
+import { CheckpointError } from '../errors.ts';
+import type { Trainer, TrainerState } from '../train/trainer.ts';
+import type { Moment } from '../train/update-plan.ts';
+import { type ModelFiles, modelFileNames, packTensors, requireFile, unpackTensors } from './model-files.ts';
+import type { Seq2Seq } from './seq2seq.ts';
+
+export const checkpointFileNames = { optimizer: 'optimizer.safetensors', state: 'state.json' } as const;
+
+interface StoredState extends TrainerState {
+  readonly optimizer: string;
+}
+
+/** Waits for the steps in flight. */
+export async function saveCheckpoint(model: Seq2Seq, trainer: Trainer): Promise<ModelFiles> {
+  const { optimizer, moments } = await trainer.engine.readOptimizer();
+  const state: StoredState = { optimizer, ...trainer.state };
+  const named = new Map<string, Float32Array>();
+  for (const [moment, values] of moments) {
+    for (const [name, data] of values) named.set(`${moment}.${name}`, data);
+  }
+  const shapes = momentShapes(model, [...moments.keys()]);
+  return new Map([
+    [modelFileNames.weights, await model.saveWeights()],
+    [checkpointFileNames.optimizer, packTensors(named, (name) => shapes.get(name)!)],
+    [checkpointFileNames.state, new TextEncoder().encode(`${JSON.stringify(state, null, 2)}\n`)],
+  ]);
+}
+
+export interface RestoreOptions {
+  /** Leave the moments at zero and count updates from none. */
+  readonly resetOptimizer?: boolean;
+  /** Leave the learning rate's schedule at its start. */
+  readonly resetScheduler?: boolean;
+  /** Take over weights (and what is not reset), but start the epochs anew: `load_model`. */
+  readonly startOver?: boolean;
+}
+
+/** Throws CheckpointError naming what does not fit. */
+export function restoreCheckpoint(
+  model: Seq2Seq,
+  trainer: Trainer,
+  files: ReadonlyMap<string, Uint8Array>,
+  where: string,
+  options: RestoreOptions = {},
+): void {
+  const { resetOptimizer = false, resetScheduler = false, startOver = false } = options;
+  const file = (name: string) => requireFile(files, name, where);
+  const state = parseState(decodeText(file(checkpointFileNames.state), checkpointFileNames.state), where);
+  model.loadWeights(file(modelFileNames.weights), `${where}: ${modelFileNames.weights}`);
+  if (!resetOptimizer) {
+    const { optimizer, momentNames } = trainer.engine;
+    if (state.optimizer !== optimizer) {
+      throw new CheckpointError(
+        `${where} was trained with ${state.optimizer}, not ${optimizer}: set training.optimizer to ` +
+          `${state.optimizer}, or training.reset_optimizer to true`,
+      );
+    }
+    const path = `${where}: ${checkpointFileNames.optimizer}`;
+    const named = unpackTensors(file(checkpointFileNames.optimizer), momentShapes(model, momentNames), path);
+    const moments = new Map<string, Moment>();
+    for (const moment of momentNames) {
+      const values = [...model.shapes().keys()].map(
+        (name) => [name, named.get(`${moment}.${name}`)!] as const,
+      );
+      moments.set(moment, new Map(values));
+    }
+    trainer.engine.writeMoments(moments);
+  }
+  if (!startOver) {
+    trainer.restore(state);
+    return;
+  }
+  if (!resetOptimizer) trainer.engine.restore({ ...trainer.engine.state, updates: state.engine.updates });
+  if (!resetScheduler) trainer.restoreSchedule(state.schedule);
+}
+
+function momentShapes(model: Seq2Seq, moments: readonly string[]) {
+  const shapes = [...model.shapes()];
+  return new Map(moments.flatMap((moment) => shapes.map(([name, shape]) => [`${moment}.${name}`, shape])));
+}
+
+function parseState(text: string, where: string): StoredState {
+  try {
+    const state = JSON.parse(text) as StoredState;
+    if (Number.isInteger(state.engine.updates) && Number.isInteger(state.epoch)) return state;
+  } catch {
+    // Told below.
+  }
+  throw new CheckpointError(`${where}: ${checkpointFileNames.state} is damaged`);
+}
