@@ -38,10 +38,12 @@ describe('values and gradients', () => {
     expect(outputs.y.data).toEqual(Float32Array.from(reference.embedding(ids.data, weight.data, E)));
     const expected = reference.embeddingGradient(ids.data, dy.data, V, E, paddingIndex);
     expectClose(gradients.weight!.data, expected, gradientTolerance, 'dWeight');
-    for (let id = 0; id < V; id++) {
-      if (ids.data.includes(id) && id !== paddingIndex) continue;
-      expect(gradients.weight!.data.subarray(id * E, (id + 1) * E).every((value) => value === 0)).toBe(true);
-    }
+    // What nothing refers to is exactly zero.
+    const untouched = gradients.weight!.data.filter((_, i) => {
+      const id = Math.floor(i / E);
+      return id === paddingIndex || !ids.data.includes(id);
+    });
+    expect(untouched).toEqual(new Float32Array(untouched.length));
   });
 
   test("PyTorch's, with and without a padding id", async () => {
