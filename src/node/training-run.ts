@@ -18,6 +18,7 @@ import type { TrainingReport } from '../train/reports.ts';
 import type { Trainer } from '../train/trainer.ts';
 import { readFileWhole } from './atomic-files.ts';
 import { loadPairs, loadVocabularies } from './load-data.ts';
+import { loadRun } from './load-run.ts';
 import { RunFolder } from './run-folder.ts';
 
 /** What was read, for a first look before training starts. */
@@ -120,15 +121,28 @@ export class TrainingRun {
 
   /**
    * Trains, writing the log and the checkpoints; yields every report once it is on disk. An aborted or broken-off
-   * run is saved as it stands.
+   * run is saved as it stands. `onUpdate` hears after every update which share of the training is done.
    */
-  async *run(signal?: AbortSignal): AsyncGenerator<TrainingReport, void, void> {
-    for await (const report of this.trainer.run(signal)) {
+  async *run(
+    signal?: AbortSignal,
+    onUpdate?: (done: number) => void,
+  ): AsyncGenerator<TrainingReport, void, void> {
+    for await (const report of this.trainer.run(signal, onUpdate)) {
       if (report.kind === 'checkpoint') await this.#save(report.score);
       else await this.folder.appendLog({ step: report.update, time: new Date().toISOString(), ...report });
       if (report.kind === 'end' && report.reason === 'aborted') await this.#save(undefined);
       yield report;
     }
+  }
+
+  /** The best model so far, apart from the one in training. */
+  async loadBest(): Promise<Seq2Seq> {
+    return (await loadRun(this.model.gpu, this.folder.path)).model;
+  }
+
+  /** The recorded plans of the largest batch, as text. */
+  describePlan(): Promise<string> {
+    return this.trainer.describePlan();
   }
 
   async #save(score: number | undefined): Promise<void> {

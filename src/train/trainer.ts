@@ -122,10 +122,14 @@ export class Trainer {
   }
 
   /**
-   * Trains to the configured end, to early stopping, or until `signal` is aborted or the loop is left.
+   * Trains to the configured end, to early stopping, or until `signal` is aborted or the loop is left. `onUpdate`
+   * hears after every update which share of the training is done; the update may still be in flight.
    * @throws DivergedError where loss or gradient is not finite; the weights are those before that update
    */
-  async *run(signal?: AbortSignal): AsyncGenerator<TrainingReport, void, void> {
+  async *run(
+    signal?: AbortSignal,
+    onUpdate?: (done: number) => void,
+  ): AsyncGenerator<TrainingReport, void, void> {
     const clock = new Clock();
     while (true) {
       const aborted = signal?.aborted === true;
@@ -136,6 +140,7 @@ export class Trainer {
         return;
       }
       const rate = await this.#step();
+      onUpdate?.(this.#share());
       const endOfEpoch = this.#updatesInEpoch === 0;
       const isLast = this.#endReason() !== undefined || signal?.aborted === true;
       if (this.engine.updates % this.#options.training.logging_freq === 0 || endOfEpoch || isLast) {
@@ -252,6 +257,11 @@ export class Trainer {
 
   #checkpointReport(score: number | undefined, best: boolean): TrainingReport {
     return { kind: 'checkpoint', update: this.engine.updates, epoch: this.#lastEpoch, score, best };
+  }
+
+  /** The recorded plans of the epoch's largest batch, as text. */
+  describePlan(): Promise<string> {
+    return this.engine.describePlan(largest(this.#epochGroups().flat()));
   }
 
   async dispose(): Promise<void> {
