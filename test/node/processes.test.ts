@@ -1,9 +1,9 @@
 import { copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { DoctorReport } from '../../src/node/doctor.ts';
-import { bundleScript, type Finished, runScript } from '../setup/child-process.ts';
+import { bundleScript, type Finished, removeBundles, runScript } from '../setup/child-process.ts';
 
 const adapter = process.env.COUPLET_ADAPTER ?? 'swiftshader';
 let compute: string;
@@ -14,6 +14,7 @@ beforeAll(async () => {
   compute = await bundleScript(new URL('compute-script.ts', import.meta.url));
   doctor = await bundleScript(new URL('doctor-script.ts', import.meta.url));
 });
+afterAll(removeBundles);
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'couplet-process-'));
 });
@@ -39,9 +40,9 @@ describe('a process that computes ends by itself', () => {
 
   test.each(['dispose', 'leave'])('while garbage is collected all the time (%s)', async (ending) => {
     const flags = ['--expose-gc'];
-    // A lost instance crashed 10 of 10 such runs.
-    for (let run = 0; run < 3; run += 1) {
-      expectComputed(await runScript(compute, { flags, args: [adapter, '30', ending] }), 30);
+    // Without Dawn's instances held, this crashed or hung in every run that was tried.
+    for (let run = 0; run < 2; run += 1) {
+      expectComputed(await runScript(compute, { flags, args: [adapter, '15', ending] }), 15);
     }
   });
 });

@@ -4,17 +4,21 @@
  * no TypeScript) and may import anything from `src/`.
  */
 import { spawn } from 'node:child_process';
-import { createHash } from 'node:crypto';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { build } from 'vite';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
+const made: string[] = [];
+
 /** Bundles a script of `test/` and gives the path of the JavaScript, from which `webgpu` resolves as from `src/`. */
 export async function bundleScript(script: URL): Promise<string> {
   const entry = fileURLToPath(script);
-  const key = createHash('sha256').update(`${entry} ${process.pid}`).digest('hex').slice(0, 16);
-  const outDir = `${root}/node_modules/.couplet-test/${key}`;
+  const bundles = `${root}node_modules/.couplet-test`;
+  mkdirSync(bundles, { recursive: true });
+  const outDir = mkdtempSync(`${bundles}/`);
+  made.push(outDir);
   await build({
     root,
     configFile: false,
@@ -30,6 +34,11 @@ export async function bundleScript(script: URL): Promise<string> {
   return `${outDir}/script.js`;
 }
 
+/** For `afterAll`. */
+export function removeBundles(): void {
+  for (const folder of made.splice(0)) rmSync(folder, { recursive: true });
+}
+
 export type Finished = { code: number | null; signal: NodeJS.Signals | null; stdout: string; stderr: string };
 
 export type RunOptions = { flags?: string[]; env?: NodeJS.ProcessEnv; args?: string[] };
@@ -40,6 +49,8 @@ export function runScript(script: string, options: RunOptions = {}): Promise<Fin
   const child = spawn(process.execPath, [...(options.flags ?? []), script, ...(options.args ?? [])], {
     env,
     stdio: ['ignore', 'pipe', 'pipe'],
+    timeout: 60_000,
+    killSignal: 'SIGKILL', // shows as a `signal`, and no process outlives the tests
   });
   let stdout = '';
   let stderr = '';
