@@ -98,15 +98,32 @@ export async function readFileWhole(path: string): Promise<Uint8Array> {
 /** Deletes what killed processes left half written in a folder. Only for a folder that nobody else writes to. */
 export async function removeUnfinished(folder: string): Promise<void> {
   for (const name of await readdir(folder)) {
-    if (name.startsWith(UNFINISHED)) await rm(join(folder, name), { recursive: true, force: true });
+    if (name.startsWith(UNFINISHED)) await removeAll(join(folder, name));
   }
 }
 
 /** Deletes a folder so that it is gone in one step, even if deleting what it holds is interrupted. */
 export async function removeFolderAtomic(path: string): Promise<void> {
   const doomed = unfinishedName(path);
-  await rename(path, doomed);
-  await rm(doomed, { recursive: true, force: true });
+  await moveTo(path, doomed);
+  await removeAll(doomed);
+}
+
+/** Deletes a file or a folder and what it holds; nothing there is no error. */
+export async function removeAll(path: string): Promise<void> {
+  try {
+    await rm(path, { recursive: true, force: true });
+  } catch (cause) {
+    throw fileError('delete', path, cause);
+  }
+}
+
+export async function moveTo(path: string, target: string): Promise<void> {
+  try {
+    await rename(path, target);
+  } catch (cause) {
+    throw fileError('rename', path, cause);
+  }
 }
 
 export async function makeFolder(path: string): Promise<void> {

@@ -3,14 +3,16 @@
  * when it is complete and flushed. What is there is the truth; `index.json` only tells it to people and tools.
  */
 import type { Dirent } from 'node:fs';
-import { mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CheckpointError } from '../errors.ts';
 import {
   fileError,
   flushFolder,
   makeFolder,
+  moveTo,
   readFileWhole,
+  removeAll,
   removeFolderAtomic,
   removeUnfinished,
   sha256,
@@ -94,14 +96,13 @@ export class CheckpointStore {
       for (const [name, bytes] of files) await writeFileFlushed(join(unfinished, name), bytes);
       await writeFileFlushed(join(unfinished, MANIFEST_NAME), formatManifest(manifest));
       await flushFolder(unfinished);
-      const exists = (await this.steps()).includes(info.step);
       // Between these two renames a crash leaves the old one under its other name: `repair` puts it back.
-      if (exists) await rename(target, replaced);
-      await rename(unfinished, target);
+      if (await this.#has(info.step)) await moveTo(target, replaced);
+      await moveTo(unfinished, target);
       await flushFolder(this.folder);
-      if (exists) await rm(replaced, { recursive: true, force: true });
+      await removeAll(replaced);
     } catch (cause) {
-      await rm(unfinished, { recursive: true, force: true }).catch(() => {});
+      await this.repair().catch(() => {});
       throw fileError('write the checkpoint', target, cause);
     }
     return manifest;
@@ -113,9 +114,8 @@ export class CheckpointStore {
     for (const { name } of await namesIn(this.folder)) {
       if (!name.startsWith(REPLACED)) continue;
       const step = Number(name.slice(REPLACED.length));
-      if ((await this.steps()).includes(step))
-        await rm(join(this.folder, name), { recursive: true, force: true });
-      else await rename(join(this.folder, name), this.#pathOf(step));
+      if (await this.#has(step)) await removeAll(join(this.folder, name));
+      else await moveTo(join(this.folder, name), this.#pathOf(step));
     }
     await removeUnfinished(this.folder);
   }
@@ -125,8 +125,8 @@ export class CheckpointStore {
     for (const later of await this.steps()) {
       if (later <= step) continue;
       const aside = join(this.folder, `damaged-${later}`);
-      await rm(aside, { recursive: true, force: true });
-      await rename(this.#pathOf(later), aside);
+      await removeAll(aside);
+      await moveTo(this.#pathOf(later), aside);
     }
   }
 
@@ -203,6 +203,10 @@ export class CheckpointStore {
     }
     const { step, score, better } = manifest;
     return { step, score, better, files };
+  }
+
+  async #has(step: number): Promise<boolean> {
+    return (await this.steps()).includes(step);
   }
 
   #pathOf(step: number): string {

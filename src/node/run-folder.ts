@@ -12,7 +12,7 @@
  * Every file is written in one step, so a run that was killed is always a run. The folder does not care what
  * the checkpoints' files hold, only that there is a `model.safetensors` among them.
  */
-import { readdir, rm, stat } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CheckpointError } from '../errors.ts';
 import {
@@ -20,6 +20,7 @@ import {
   flushFile,
   makeFolder,
   readFileWhole,
+  removeAll,
   removeUnfinished,
   sha256,
   writeFileAtomic,
@@ -86,7 +87,7 @@ export class RunFolder {
         );
       }
       if (options.overwrite !== true) throw new CheckpointError(await run.#alreadyThere());
-      for (const name of OWN_NAMES) await rm(join(path, name), { recursive: true, force: true });
+      for (const name of OWN_NAMES) await removeAll(join(path, name));
       await removeUnfinished(path);
     }
     await makeFolder(path);
