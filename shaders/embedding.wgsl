@@ -34,27 +34,49 @@ struct Params {
 const width = 64u;
 
 @compute @workgroup_size(width)
-fn forward(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  let column = id.x;
-  let position = params.first + id.z * groups.y + id.y;
-  if (column < params.columns && position < params.count) {
-    y[position * params.columns + column] = weight[ids[position] * params.columns + column];
+fn forward(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_id) local: vec3u,
+) {
+  let position = params.first + group.y * groups.x + group.x;
+  if (position >= params.count) {
+    return;
+  }
+  let source = ids[position] * params.columns;
+  let place = position * params.columns;
+  for (var column = local.x; column < params.columns; column += width) {
+    y[place + column] = weight[source + column];
   }
 }
 
 @compute @workgroup_size(width)
-fn rank(@builtin(global_invocation_id) global: vec3u) {
-  let position = global.x;
-  if (position >= params.count) {
-    return;
+fn rank(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local: vec3u) {
+  let first = group.x * width;
+  let position = first + local.x;
+  let last = min(first + width, params.count);
+  let id = ids[min(position, params.count - 1u)];
+  // Before this workgroup's positions equal ids come first, after them they do not.
+  var four = vec4u(0u);
+  for (var other = 0u; other < first; other += 4u) {
+    let others = vec4u(ids[other], ids[other + 1u], ids[other + 2u], ids[other + 3u]);
+    four += select(vec4u(0u), vec4u(1u), others <= vec4u(id));
   }
-  let id = ids[position];
-  var before = 0u;
-  for (var other = 0u; other < params.count; other++) {
+  for (var other = last; other + 3u < params.count; other += 4u) {
+    let others = vec4u(ids[other], ids[other + 1u], ids[other + 2u], ids[other + 3u]);
+    four += select(vec4u(0u), vec4u(1u), others < vec4u(id));
+  }
+  var before = four.x + four.y + four.z + four.w;
+  for (var other = params.count - (params.count - last) % 4u; other < params.count; other++) {
+    before += select(0u, 1u, ids[other] < id);
+  }
+  for (var other = first; other < last; other++) {
     let otherId = ids[other];
     before += select(0u, 1u, otherId < id || (otherId == id && other < position));
   }
-  order[before] = position;
+  if (position < params.count) {
+    order[before] = position;
+  }
 }
 
 @compute @workgroup_size(width)

@@ -3,7 +3,7 @@
  * made on the GPU.
  */
 import { ShapeError } from '../errors.ts';
-import type { Tape, Workgroups } from '../scheduler/tape.ts';
+import type { Tape } from '../scheduler/tape.ts';
 import type { Tensor } from '../scheduler/tensor.ts';
 
 const width = 64; // columns of a workgroup, as in the shader
@@ -37,7 +37,7 @@ export function embedding(tape: Tape, ids: Tensor, weight: Tensor, options: Embe
     tape.dispatch('embedding', 'backward', {
       bindings: { ids, sorted: order, dy, dWeight },
       params,
-      workgroups: grid(count, columns),
+      workgroups: [Math.ceil(columns / width), ...positions(count)],
     });
   });
   return y;
@@ -56,11 +56,12 @@ export function recordEmbedding(
   tape.dispatch('embedding', 'forward', {
     bindings: { ids, weight, y },
     params: { first, count: end, columns, paddingIndex: noPadding },
-    workgroups: grid(end - first, columns),
+    workgroups: positions(end - first),
   });
 }
 
-function grid(count: number, columns: number): Workgroups {
+/** A workgroup for each of `count` positions, folded into y where there are more than one dimension takes. */
+function positions(count: number): [x: number, y: number] {
   const across = Math.min(count, maxPositionsAcross);
-  return [Math.ceil(columns / width), across, Math.ceil(count / Math.max(1, across))];
+  return [across, Math.ceil(count / Math.max(1, across))];
 }
