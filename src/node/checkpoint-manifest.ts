@@ -6,6 +6,8 @@ import { CheckpointError } from '../errors.ts';
 import { sha256 } from './atomic-files.ts';
 
 export const MANIFEST_NAME = 'manifest.json';
+/** The file of a checkpoint that holds its weights; the best checkpoint's is the run's model. */
+export const MODEL_NAME = 'model.safetensors';
 
 export interface CheckpointInfo {
   /** Updates done. */

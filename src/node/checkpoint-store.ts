@@ -26,6 +26,7 @@ import {
   formatManifest,
   isPlainName,
   MANIFEST_NAME,
+  MODEL_NAME,
   makeManifest,
   parseManifest,
 } from './checkpoint-manifest.ts';
@@ -77,7 +78,8 @@ export class CheckpointStore {
 
   /**
    * Adds a checkpoint. Until the last rename nothing that was there changes; a checkpoint of the same step is
-   * replaced. `prune` is left to the caller.
+   * replaced. One without a score takes over that of the same step if it holds the same weights, as when training
+   * is stopped right after a validation. `prune` is left to the caller.
    */
   async write(info: CheckpointInfo, files: ReadonlyMap<string, Uint8Array>): Promise<Manifest> {
     for (const name of files.keys()) {
@@ -86,7 +88,7 @@ export class CheckpointStore {
     }
     if (!Number.isSafeInteger(info.step) || info.step < 0)
       throw new CheckpointError(`${info.step} is no step.`);
-    const manifest = makeManifest(info, files);
+    const manifest = await this.#withKnownScore(makeManifest(info, files));
     const target = this.#pathOf(info.step);
     const unfinished = unfinishedName(target);
     const replaced = join(this.folder, `${REPLACED}${info.step}`);
@@ -203,6 +205,13 @@ export class CheckpointStore {
     }
     const { step, score, better } = manifest;
     return { step, score, better, files };
+  }
+
+  async #withKnownScore(manifest: Manifest): Promise<Manifest> {
+    if (manifest.score !== null || !(await this.#has(manifest.step))) return manifest;
+    const known = await this.#readManifest(manifest.step).catch(() => undefined);
+    const sameWeights = known?.files.get(MODEL_NAME)?.sha256 === manifest.files.get(MODEL_NAME)?.sha256;
+    return known && sameWeights ? { ...manifest, score: known.score, better: known.better } : manifest;
   }
 
   async #has(step: number): Promise<boolean> {

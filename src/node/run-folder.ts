@@ -25,16 +25,15 @@ import {
   sha256,
   writeFileAtomic,
 } from './atomic-files.ts';
-import { compareBest } from './checkpoint-manifest.ts';
+import { compareBest, MODEL_NAME } from './checkpoint-manifest.ts';
 import type { Keep, LoadedCheckpoint } from './checkpoint-store.ts';
 import { CheckpointStore } from './checkpoint-store.ts';
 import type { LogContent, LogRecord } from './training-log.ts';
 import { appendLogLine, readLog, truncateLog } from './training-log.ts';
 
-export const CONFIG_NAME = 'config.yaml';
-export const SOURCE_VOCABULARY_NAME = 'src_vocab.txt';
-export const TARGET_VOCABULARY_NAME = 'trg_vocab.txt';
-export const MODEL_NAME = 'model.safetensors';
+const CONFIG_NAME = 'config.yaml';
+const SOURCE_VOCABULARY_NAME = 'src_vocab.txt';
+const TARGET_VOCABULARY_NAME = 'trg_vocab.txt';
 const LOG_NAME = 'log.jsonl';
 const CHECKPOINTS_NAME = 'checkpoints';
 

@@ -198,6 +198,18 @@ describe('checkpoints', () => {
     expect((await readdir(join(path, 'checkpoints'))).sort()).toEqual(['5', 'index.json']);
   });
 
+  test('without a score, of the same step and weights, keeps the score', async () => {
+    const run = await RunFolder.create(path, content);
+    await write(run, 4, { score: 2 });
+    await write(run, 5, { score: 1 });
+    const stopped = new Map([...filesOf(5), ['state.json', bytesOf(9, 9)] as const]);
+    await run.writeCheckpoint(5, stopped, { keep });
+    expect(await run.loadCheckpoint('best')).toMatchObject({ step: 5, score: 1, files: stopped });
+    await run.writeCheckpoint(5, filesOf(6), { keep });
+    expect(await run.loadCheckpoint(5)).toMatchObject({ score: null });
+    expect((await run.loadCheckpoint('best')).step).toBe(4);
+  });
+
   test('by step, or the ones that are there are named', async () => {
     const run = await RunFolder.create(path, content);
     expect(await failure(run.loadCheckpoint('latest'))).toContain('no checkpoint yet');
