@@ -303,6 +303,7 @@ function epochOptions(training: TrainingConfig): EpochOptions {
     batchSize: training.batch_size,
     batchType: training.batch_type,
     bucketWidth: training.bucket_width,
+    poolBatches: training.pool_batches,
     seed: training.random_seed,
   };
 }

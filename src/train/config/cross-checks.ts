@@ -44,7 +44,7 @@ function checkData({ data }: Config, problem: Report): void {
   }
 }
 
-function checkTraining({ data, training }: Config, problem: Report): void {
+function checkTraining({ data, training, testing }: Config, problem: Report): void {
   if (training.epochs === null && training.updates === null) {
     problem(
       'training.epochs',
@@ -61,6 +61,17 @@ function checkTraining({ data, training }: Config, problem: Report): void {
     problem(
       'training.learning_rate_min',
       `${training.learning_rate_min} is more than the learning rate ${training.learning_rate}.`,
+    );
+  }
+  const metric = training.early_stopping_metric;
+  if (
+    data.dev !== null &&
+    (metric === 'wer' || metric === 'bleu') &&
+    !testing.eval_metrics.includes(metric)
+  ) {
+    problem(
+      'training.early_stopping_metric',
+      `${metric} must be among \`testing.eval_metrics\` to be known.`,
     );
   }
   if (data.dev === null) {

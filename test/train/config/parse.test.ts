@@ -327,6 +327,10 @@ describe('keys that do not fit together', () => {
   });
 
   test.each([
+    [
+      'data: { train: a.tsv, dev: b.tsv }\ntraining: { early_stopping_metric: bleu }\ntesting: { eval_metrics: [wer] }',
+      ['my.yaml:2:', 'training.early_stopping_metric', 'bleu', 'testing.eval_metrics'],
+    ],
     ['data: { train: a.tsv, target_column: 1 }', ['data.target_column', '1']],
     ['data: { train: a.tsv, dataset_type: plain }', ['data.dataset_type', 'TSV']],
     ['data: { train: a, src: { lang: en }, trg: { lang: en } }', ['data.trg.lang', 'en']],
