@@ -19,8 +19,9 @@
 // No buffer may be given twice.
 
 struct Params {
-  start: u32, // first step
-  end: u32, // step after the last
+  start: u32, // the dispatch's first step t, of keys: first source s
+  end: u32, // the one after its last
+  steps: u32, // T
   batch: u32,
   sources: u32, // S
   units: u32, // A
@@ -94,7 +95,7 @@ fn query(@builtin(global_invocation_id) id: vec3u) {
 fn keys(@builtin(global_invocation_id) id: vec3u) {
   let a = id.x;
   let b = id.y;
-  let s = id.z;
+  let s = params.start + id.z;
   if (a >= params.units) {
     return;
   }
@@ -103,7 +104,7 @@ fn keys(@builtin(global_invocation_id) id: vec3u) {
   var sumV = 0.0;
   if (s < lengths[b]) {
     let mine = k[place];
-    for (var t = params.start; t < params.end; t++) {
+    for (var t = 0u; t < params.steps; t++) {
       let row = t * params.batch + b;
       let u = tanh_accurate(q[row * params.units + a] + mine);
       let upstream = dScores[row * params.sources + s];

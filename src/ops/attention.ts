@@ -13,9 +13,9 @@ import type { Tape } from '../scheduler/tape.ts';
 import { expectShape, type Tensor } from '../scheduler/tensor.ts';
 import { recordActivationGradientRange } from './activation.ts';
 import { type Matrix, recordMatmul, transposed } from './matmul.ts';
-import { stepsOfRows } from './scores/product.ts';
 import { type AttentionScore, scores } from './scores/registry.ts';
 import type { AttentionWeights, RecordedScore } from './scores/score.ts';
+import { flatSteps, stepsOfRows } from './sequence-matrix.ts';
 import { recordSoftmax, recordSoftmaxGradient } from './softmax.ts';
 
 export type { AttentionScore } from './scores/registry.ts';
@@ -112,14 +112,14 @@ export class LuongAttention {
     });
     const { ofContext, ofQuery } = outputWeights(weights.linearOut, M);
     const m = (end - start) * B;
-    const c = rows(this.output, start);
-    const a = rows(this.#context, start);
+    const c = flatSteps(this.output, start);
+    const a = flatSteps(this.#context, start);
     recordMatmul(this.#tape, { m, n: H, k: M, a, b: transposed(ofContext), c });
     recordMatmul(this.#tape, {
       m,
       n: H,
       k: H,
-      a: rows(query, start),
+      a: flatSteps(query, start),
       b: transposed(ofQuery),
       c,
       accumulate: 1,
@@ -145,11 +145,11 @@ export class LuongAttention {
       start: range.start * H,
       end: range.end * H,
     });
-    const projected = { m: (end - start) * B, k: H, a: rows(gradients.projected, start) };
-    recordMatmul(this.#tape, { ...projected, n: M, b: ofContext, c: rows(gradients.context, start) });
+    const projected = { m: (end - start) * B, k: H, a: flatSteps(gradients.projected, start) };
+    recordMatmul(this.#tape, { ...projected, n: M, b: ofContext, c: flatSteps(gradients.context, start) });
     if (gradients.query) {
       const { tensor, accumulate } = gradients.query;
-      recordMatmul(this.#tape, { ...projected, n: H, b: ofQuery, c: rows(tensor, start), accumulate });
+      recordMatmul(this.#tape, { ...projected, n: H, b: ofQuery, c: flatSteps(tensor, start), accumulate });
     }
     recordMatmul(this.#tape, {
       m: end - start,
@@ -189,9 +189,9 @@ export class LuongAttention {
     const dOut = this.#tape.gradientTarget(weights.linearOut);
     if (!dOut) return;
     const { ofContext, ofQuery } = outputWeights(dOut.tensor, M);
-    const all = { m: H, k: T * B, a: transposed(rows(projected)), accumulate: dOut.accumulate };
-    recordMatmul(this.#tape, { ...all, n: M, b: rows(this.#context), c: ofContext });
-    recordMatmul(this.#tape, { ...all, n: H, b: rows(query), c: ofQuery });
+    const all = { m: H, k: T * B, a: transposed(flatSteps(projected)), accumulate: dOut.accumulate };
+    recordMatmul(this.#tape, { ...all, n: M, b: flatSteps(this.#context), c: ofContext });
+    recordMatmul(this.#tape, { ...all, n: H, b: flatSteps(query), c: ofQuery });
   }
 
   /** A whole range stores the query's gradient if it is the first to write it; parts add to a cleared one. */
@@ -227,12 +227,6 @@ export function luongAttention(
     attention.finishBackward();
   });
   return { output, weights };
-}
-
-/** The steps of [T, B, F] from `start` as one matrix [steps * B, F]. */
-function rows(sequence: Tensor, start = 0): Matrix {
-  const width = sequence.dim(2);
-  return { tensor: sequence, offset: start * sequence.dim(1) * width, row: width };
 }
 
 /** The two parts of W [H, M + H]: [H, M] for the context, [H, H] for the decoder's state. */

@@ -9,6 +9,7 @@ import {
 import { evaluate, type Value } from '../../src/ops/evaluate.ts';
 import { linear } from '../../src/ops/matmul.ts';
 import { scores } from '../../src/ops/scores/registry.ts';
+import { Tape } from '../../src/scheduler/tape.ts';
 import type { Tensor } from '../../src/scheduler/tensor.ts';
 import * as reference from '../reference/attention.ts';
 import { expectClose, forwardTolerance, gradientTolerance } from '../setup/compare.ts';
@@ -303,6 +304,76 @@ describe('what does not fit is refused', () => {
   test('missing weights', async () => {
     await expect(attempt('general', {}, ['linearIn'])).rejects.toThrow('linearIn [H, M]');
     await expect(attempt('concat', {}, ['v'])).rejects.toThrow('v [1, A]');
+  });
+});
+
+describe('concat in parts', () => {
+  test('a dispatch never has more than 2^25 terms, and the parts make up the whole', () => {
+    const [T, B, S, H, A] = [50, 128, 47, 64, 512];
+    const tape = new Tape({ software: true, training: true });
+    const make = (label: string, shape: number[]) => tape.tensor(label, shape, { needsGradient: true });
+    const attention = new LuongAttention(tape, {
+      label: 'attention',
+      score: 'concat',
+      query: make('query', [T, B, H]),
+      memory: make('memory', [S, B, H]),
+      memoryLengths: tape.tensor('lengths', [B], { dtype: 'u32' }),
+      weights: {
+        linearQuery: make('linearQuery', [A, H]),
+        linearContext: make('linearContext', [A, H]),
+        v: make('v', [1, A]),
+        linearOut: make('linearOut', [H, 2 * H]),
+      },
+    });
+    attention.forward(0, T);
+    attention.backward(0, T);
+    attention.finishBackward();
+    for (const [entry, whole, terms] of [
+      ['forward', T, B * S * A],
+      ['query', T, B * S * A],
+      ['keys', S, B * T * A],
+    ] as const) {
+      const parts = tape.dispatches.filter(
+        (dispatch) => dispatch.entry === entry && dispatch.shader.name === 'attention-concat',
+      );
+      let next = 0;
+      for (const { params, workgroups } of parts) {
+        const [start, end] = new Uint32Array(params!);
+        expect(start).toBe(next);
+        expect(workgroups[2]).toBe(end! - start!);
+        expect(workgroups[2] * terms).toBeLessThanOrEqual(2 ** 25);
+        next = end!;
+      }
+      expect(next).toBe(whole);
+      expect(parts.length).toBeGreaterThan(1);
+    }
+  });
+
+  test('gradients of the keys in two parts are those of the whole', async () => {
+    const [T, B, S, A] = [3, 2, 7, 70];
+    const inputs = {
+      q: randomFloats(1, [T, B, A]),
+      k: randomFloats(2, [S, B, A]),
+      v: randomFloats(3, [1, A]),
+      dScores: randomFloats(4, [T, B, S]),
+      lengths: { data: Uint32Array.of(7, 4), shape: [B] },
+    };
+    const run = async (cuts: readonly number[]) =>
+      evaluate(await testGpu(), inputs, (tape, { q, k, v, dScores, lengths }) => {
+        const [dk, dvPart] = [tape.tensor('dk', k.shape), tape.tensor('dvPart', k.shape)];
+        for (const [i, end] of cuts.entries()) {
+          const start = cuts[i - 1] ?? 0;
+          tape.dispatch('attention-concat', 'keys', {
+            bindings: { q, k, v, lengths, dScores, dk, dvPart },
+            params: { start, end, steps: T, batch: B, sources: S, units: A, accumulate: 0 },
+            workgroups: [2, B, end - start],
+          });
+        }
+        return { dk, dvPart };
+      });
+    const whole = await run([S]);
+    expect(whole.outputs.dk.data.some((value) => value !== 0)).toBe(true);
+    expect(await run([3, S])).toEqual(whole);
   });
 });
 

@@ -3,13 +3,16 @@
  * side is projected once: v · tanh(W_q h_t + W_c m_s).
  */
 import { ShapeError } from '../../errors.ts';
-import { expectShape, type Tensor } from '../../scheduler/tensor.ts';
+import { expectShape } from '../../scheduler/tensor.ts';
 import { recordColumnSum } from '../column-sum.ts';
 import { linear, recordMatmul, transposed } from '../matmul.ts';
+import { flatSteps } from '../sequence-matrix.ts';
 import type { AttentionWeights, Score } from './score.ts';
 
 const lanes = 64; // as in the shader
 const scoresPerGroup = 16;
+/** Of one dispatch: some tenths of a second on a software adapter, which no dispatch should exceed. */
+const maxTerms = 2 ** 25;
 
 export const concat: Score = {
   keys(tape, memory, weights) {
@@ -23,13 +26,8 @@ export const concat: Score = {
     expectShape(v, 1, units);
     const q = tape.tensor(`${label}.projected`, [steps, batch, units]);
     const dq = tape.training ? tape.tensor(`d ${q.label}`, q.shape) : undefined;
-    const params = (start: number, end: number) => ({ start, end, batch, sources, units, accumulate: 0 });
-    /** Steps of [T, B, F] as one matrix [steps * B, F]. */
-    const rows = (tensor: Tensor, start = 0) => ({
-      tensor,
-      offset: start * batch * tensor.dim(2),
-      row: tensor.dim(2),
-    });
+    const params = { steps, batch, sources, units, accumulate: 0 };
+    const sizes = { perStep: batch * sources * units, perSource: batch * steps * units };
     const weight = { tensor: linearQuery, row: H };
     return {
       forward(start, end) {
@@ -38,27 +36,31 @@ export const concat: Score = {
           m,
           n: units,
           k: H,
-          a: rows(query, start),
+          a: flatSteps(query, start),
           b: transposed(weight),
-          c: rows(q, start),
+          c: flatSteps(q, start),
         });
-        tape.dispatch('attention-concat', 'forward', {
-          bindings: { q, k: keys, v, lengths, scores },
-          params: params(start, end),
-          workgroups: [Math.ceil(sources / scoresPerGroup), batch, end - start],
-        });
+        for (const part of split(start, end, sizes.perStep)) {
+          tape.dispatch('attention-concat', 'forward', {
+            bindings: { q, k: keys, v, lengths, scores },
+            params: { ...params, ...part },
+            workgroups: [Math.ceil(sources / scoresPerGroup), batch, part.end - part.start],
+          });
+        }
       },
       backward(dScores, dQuery, start, end) {
         if (!dq) return;
-        tape.dispatch('attention-concat', 'query', {
-          bindings: { q, k: keys, v, lengths, dScores, dq },
-          params: params(start, end),
-          workgroups: [Math.ceil(units / lanes), batch, end - start],
-        });
+        for (const part of split(start, end, sizes.perStep)) {
+          tape.dispatch('attention-concat', 'query', {
+            bindings: { q, k: keys, v, lengths, dScores, dq },
+            params: { ...params, ...part },
+            workgroups: [Math.ceil(units / lanes), batch, part.end - part.start],
+          });
+        }
         if (!dQuery) return;
         const m = (end - start) * batch;
-        const c = rows(dQuery, start);
-        recordMatmul(tape, { m, n: H, k: units, a: rows(dq, start), b: weight, c, accumulate: 1 });
+        const c = flatSteps(dQuery, start);
+        recordMatmul(tape, { m, n: H, k: units, a: flatSteps(dq, start), b: weight, c, accumulate: 1 });
       },
       finishBackward(dScores) {
         if (!dq) return;
@@ -67,11 +69,13 @@ export const concat: Score = {
           accumulate: 0,
         };
         const dvPart = tape.tensor(`${label}.dv`, keys.shape);
-        tape.dispatch('attention-concat', 'keys', {
-          bindings: { q, k: keys, v, lengths, dScores, dk: target.tensor, dvPart },
-          params: { ...params(0, steps), accumulate: target.accumulate },
-          workgroups: [Math.ceil(units / lanes), batch, sources],
-        });
+        for (const part of split(0, sources, sizes.perSource)) {
+          tape.dispatch('attention-concat', 'keys', {
+            bindings: { q, k: keys, v, lengths, dScores, dk: target.tensor, dvPart },
+            params: { ...params, ...part, accumulate: target.accumulate },
+            workgroups: [Math.ceil(units / lanes), batch, part.end - part.start],
+          });
+        }
         recordColumnSum(tape, dvPart.reshape(sources * batch, units), v.reshape(units));
         const dWeight = tape.gradientTarget(linearQuery);
         if (!dWeight) return;
@@ -79,8 +83,8 @@ export const concat: Score = {
           m: units,
           n: H,
           k: steps * batch,
-          a: transposed(rows(dq)),
-          b: rows(query),
+          a: transposed(flatSteps(dq)),
+          b: flatSteps(query),
           c: { tensor: dWeight.tensor, row: H },
           accumulate: dWeight.accumulate,
         });
@@ -88,6 +92,16 @@ export const concat: Score = {
     };
   },
 };
+
+/** The range in parts of at most `maxTerms` terms, `terms` each step. */
+function split(start: number, end: number, terms: number): { start: number; end: number }[] {
+  const length = Math.max(1, Math.floor(maxTerms / terms));
+  const count = Math.ceil((end - start) / length);
+  return Array.from({ length: count }, (_, i) => ({
+    start: start + i * length,
+    end: Math.min(end, start + (i + 1) * length),
+  }));
+}
 
 function parts({ linearQuery, linearContext, v }: AttentionWeights) {
   if (!linearQuery || !linearContext || !v) {

@@ -1,15 +1,9 @@
 /** Scores that are the inner product of query and key: h_t · k_s, as batched matrix products over the batch. */
 import { ShapeError } from '../../errors.ts';
 import type { Tape } from '../../scheduler/tape.ts';
-import type { Tensor } from '../../scheduler/tensor.ts';
-import { type Matrix, recordMatmul, transposed } from '../matmul.ts';
+import { recordMatmul, transposed } from '../matmul.ts';
+import { stepsOfRows } from '../sequence-matrix.ts';
 import type { RecordedScore, ScoreOperands } from './score.ts';
-
-/** For a sequence [T, B, F]: a batch of B matrices [T - start, F], one for each row of the batch. */
-export function stepsOfRows(sequence: Tensor, start = 0): Matrix {
-  const [batch, width] = [sequence.dim(1), sequence.dim(2)];
-  return { tensor: sequence, offset: start * batch * width, batch: width, row: batch * width };
-}
 
 export function recordProductScore(tape: Tape, { query, keys, scores }: ScoreOperands): RecordedScore {
   const [steps, batch, sources, units] = [query.dim(0), query.dim(1), keys.dim(0), query.dim(2)];
