@@ -52,6 +52,9 @@ export interface CrossEntropyOptions {
 /** What a chunk's logits may take: half of what any device binds, as far as that holds 64 columns. */
 export const chunkBytes = 64 * 2 ** 20;
 const chunkMultiple = 64;
+/** As in the shader: rows of a workgroup of scan and gradient, columns of one of gradient. */
+const rowsPerGroup = 2;
+const gradientTile = 512;
 /** The shader keeps a column's index in an f32. */
 const largestVocabulary = 2 ** 24;
 
@@ -94,13 +97,15 @@ export function crossEntropy(tape: Tape, options: CrossEntropyOptions): void {
     smoothing: options.labelSmoothing,
   };
   const shift = bias ?? weight;
-  const x: Matrix = { tensor: hidden, row: size };
+  const input: Matrix = { tensor: hidden, row: size };
   const part = ({ start }: Chunk): Matrix => ({ tensor: weight, offset: start * size, row: size });
   const project = (logits: Tensor, chunk: Chunk) => {
     const c = { tensor: logits, row: chunk.width };
-    recordMatmul(tape, { m: rows, n: chunk.width, k: size, a: x, b: transposed(part(chunk)), c });
+    recordMatmul(tape, { m: rows, n: chunk.width, k: size, a: input, b: transposed(part(chunk)), c });
   };
 
+  const pairs = linearGroups(rows, rowsPerGroup);
+  const [x, y = 1] = pairs.groups;
   const logits = tape.tensor('logits', [rows, width]);
   const lanes = tape.tensor('softmax lanes', [rows, 32, 4]);
   const picked = tape.tensor('target logits', [rows]);
@@ -108,12 +113,10 @@ export function crossEntropy(tape: Tape, options: CrossEntropyOptions): void {
   const terms = tape.tensor('loss terms', [rows, 4]);
   for (const chunk of chunks) {
     project(logits, chunk);
-    const { groups, stride } = linearGroups(rows, 2);
-    const bindings = { logits, bias: shift, targets, lanes, picked };
     tape.dispatch('cross-entropy', 'scan', {
-      bindings,
-      params: { ...fixed, ...chunk, stride },
-      workgroups: groups,
+      bindings: { logits, bias: shift, targets, lanes, picked },
+      params: { ...fixed, ...chunk, stride: pairs.stride },
+      workgroups: pairs.groups,
     });
   }
   const { groups, stride } = linearGroups(rows, 64);
@@ -133,8 +136,8 @@ export function crossEntropy(tape: Tape, options: CrossEntropyOptions): void {
       if (again) project(slopes, chunk);
       tape.dispatch('cross-entropy', 'gradient', {
         bindings: { logits: slopes, bias: shift, targets, softmax, scale },
-        params: { ...fixed, ...chunk, stride: 0 },
-        workgroups: [Math.ceil(chunk.width / 64), Math.ceil(rows / 8)],
+        params: { ...fixed, ...chunk, stride: pairs.stride },
+        workgroups: [x, y, Math.ceil(chunk.width / gradientTile)],
       });
       const d: Matrix = { tensor: slopes, row: chunk.width };
       if (toHidden) {
@@ -145,7 +148,7 @@ export function crossEntropy(tape: Tape, options: CrossEntropyOptions): void {
       if (toWeight) {
         const { tensor, accumulate } = toWeight;
         const c = { ...part(chunk), tensor };
-        recordMatmul(tape, { m: chunk.width, n: size, k: rows, a: transposed(d), b: x, c, accumulate });
+        recordMatmul(tape, { m: chunk.width, n: size, k: rows, a: transposed(d), b: input, c, accumulate });
       }
       if (toBias) {
         const from = { tensor: slopes, offset: 0, row: chunk.width };

@@ -392,7 +392,7 @@ describe('races', () => {
     ['scan', 3],
     ['finish', 1],
     ['reduce', 1],
-    ['gradient', 1],
+    ['gradient', 3],
   ] as const;
   test.each(entries)('%s has none', (entry, groups) => {
     const check = { buffers, params, workgroups: [groups, 1, 1] } as const;
