@@ -5,9 +5,8 @@
 //   query     dq[t,b,a] = sum_s g[t,b,s,a]      with u = tanh(q + k) and g = dScores[t,b,s] v[a] (1 - u u)
 //   keys      dk[s,b,a] = sum_t g[t,b,s,a] and dvPart[s,b,a] = sum_t dScores[t,b,s] u, over all t
 //
-// forward: a workgroup makes 16 scores of one (t, b); its 64 lanes lie along a, then their partial sums are added in
-// order. query and keys: a lane owns one element and sums in order. The sum of dvPart over (s, b) is the gradient of v.
-// dScores must be 0 for s >= lengths[b].
+// A lane owns one element of the result and sums in order, without barriers, which software adapters pay dearly. The
+// sum of dvPart over (s, b) is the gradient of v. dScores must be 0 for s >= lengths[b].
 //
 //   q, dq       [T, B, A]
 //   k, dk       [S, B, A]
@@ -26,6 +25,7 @@ struct Params {
   sources: u32, // S
   units: u32, // A
   accumulate: u32, // of keys: add to dk
+  stride: u32, // of forward: elements a row of the grid
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -40,37 +40,25 @@ struct Params {
 @group(0) @binding(9) var<storage, read_write> dvPart: array<f32>;
 
 const lanes = 64u;
-const tile = 16u;
-const pitch = 65u; // one more than the lanes, against bank conflicts
-var<workgroup> partial: array<f32, tile * pitch>;
 
 @compute @workgroup_size(lanes)
-fn forward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local: vec3u) {
-  let lane = local.x;
-  let b = group.y;
-  let row = (params.start + group.z) * params.batch + b;
-  let first = group.x * tile;
-  let length = min(lengths[b], params.sources);
-  for (var place = 0u; place < tile; place++) {
-    let s = first + place;
-    var sum = 0.0;
-    if (s < length) {
-      let key = (s * params.batch + b) * params.units;
-      for (var a = lane; a < params.units; a += lanes) {
-        sum += v[a] * tanh_accurate(q[row * params.units + a] + k[key + a]);
-      }
-    }
-    partial[place * pitch + lane] = sum;
+fn forward(@builtin(global_invocation_id) id: vec3u) {
+  let place = params.start * params.batch * params.sources + id.y * params.stride + id.x;
+  let row = place / params.sources;
+  if (row >= params.end * params.batch) {
+    return;
   }
-  workgroupBarrier();
-  let s = first + lane;
-  if (lane < tile && s < params.sources) {
-    var total = 0.0;
-    for (var other = 0u; other < lanes; other++) {
-      total += partial[lane * pitch + other];
+  let b = row % params.batch;
+  let s = place % params.sources;
+  var sum = 0.0;
+  if (s < lengths[b]) {
+    let mine = row * params.units;
+    let key = (s * params.batch + b) * params.units;
+    for (var a = 0u; a < params.units; a++) {
+      sum = fma(v[a], tanh_accurate(q[mine + a] + k[key + a]), sum);
     }
-    scores[row * params.sources + s] = total;
   }
+  scores[place] = sum;
 }
 
 @compute @workgroup_size(lanes)

@@ -3,9 +3,12 @@
 //   forward   y[r,j] = exp(x[r,j] - max_r) / sum_j exp(x[r,j] - max_r)      j < length_r
 //   backward  dx[r,j] = y[r,j] (dy[r,j] - sum_j dy[r,j] y[r,j])             added where accumulate = 1
 //
-// length_r = lengths[r % period], at most `columns`; r counts from the tensor's first row whatever the range. Sixteen
-// lanes share a row: lane l sums the entries l, l + 16, ... in order, then the partial sums are added in a fixed tree.
-// Zeros do not change a sum, so a row's values are the same bits however far it is padded.
+// length_r = lengths[r % period], at most `columns`; r counts from the tensor's first row whatever the range.
+//
+// `forward` and `backward` give a row sixteen lanes: lane l sums the entries l, l + 16, ... in order, then the partial
+// sums are added in a fixed tree. `forward_alone` and `backward_alone` give it one lane, which sums in order: for
+// software adapters, to which a barrier costs more than the row. Zeros do not change a sum in either order, so a row's
+// values are the same bits however far it is padded.
 //
 //   x        [rows, columns]  read
 //   lengths  [period] u32     read, where hasLengths = 1
@@ -34,6 +37,7 @@ struct Params {
 
 const lanes = 16u;
 const rowsPerGroup = 4u;
+const lanesAlone = 64u;
 const lowest = -3.4028234e38;
 var<workgroup> partial: array<f32, lanes * rowsPerGroup>;
 
@@ -91,6 +95,58 @@ fn backward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) l
       gradient += dx[first + j];
     }
     dx[first + j] = gradient;
+  }
+}
+
+@compute @workgroup_size(lanesAlone)
+fn forward_alone(@builtin(global_invocation_id) id: vec3u) {
+  let row = params.start + id.y * params.stride + id.x;
+  if (row >= params.end) {
+    return;
+  }
+  let first = row * params.columns;
+  let end = first + params.columns;
+  var last = end; // of the entries that count, the one after
+  if (params.hasLengths == 1u) {
+    last = first + min(lengths[row % params.period], params.columns);
+  }
+  var largest = lowest;
+  for (var j = first; j < last; j++) {
+    largest = max(largest, x[j]);
+  }
+  var sum = 0.0;
+  for (var j = first; j < last; j++) {
+    let e = exp(x[j] - largest);
+    y[j] = e;
+    sum += e;
+  }
+  let scale = 1.0 / max(sum, 1e-30);
+  for (var j = first; j < last; j++) {
+    y[j] *= scale;
+  }
+  for (var j = last; j < end; j++) {
+    y[j] = 0.0;
+  }
+}
+
+@compute @workgroup_size(lanesAlone)
+fn backward_alone(@builtin(global_invocation_id) id: vec3u) {
+  let row = params.start + id.y * params.stride + id.x;
+  if (row >= params.end) {
+    return;
+  }
+  let first = row * params.columns;
+  let end = first + params.columns;
+  var sum = 0.0;
+  for (var j = first; j < end; j++) {
+    sum += value[j] * dy[j];
+  }
+  for (var j = first; j < end; j++) {
+    var gradient = value[j] * (dy[j] - sum);
+    if (params.accumulate == 1u) {
+      gradient += dx[j];
+    }
+    dx[j] = gradient;
   }
 }
 

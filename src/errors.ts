@@ -14,7 +14,8 @@ export type ErrorCode =
   | 'checkpoint' // a run folder or model file
   | 'diverged' // a loss or a gradient is no longer finite
   | 'aborted'
-  | 'usage'; // the command line
+  | 'disposed' // a model, a plan or a tensor was used after its disposal
+  | 'usage'; // the command line, or a call at a wrong moment
 
 export class CoupletError extends Error {
   readonly code: ErrorCode;
@@ -77,6 +78,12 @@ export class CheckpointError extends CoupletError {
 export class DivergedError extends CoupletError {
   constructor(message: string, options?: ErrorOptions) {
     super('diverged', message, options);
+  }
+}
+
+export class DisposedError extends CoupletError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('disposed', message, options);
   }
 }
 

@@ -15,6 +15,24 @@ export interface ParallelText {
   readonly target: readonly string[];
 }
 
+export interface Pair {
+  readonly source: string;
+  readonly target: string;
+}
+
+/** Sentence pairs one by one, or side by side. */
+export type Pairs = readonly Pair[] | ParallelText;
+
+/** Pairs side by side. Throws DataError where something is no pair of strings. */
+export function parallelText(pairs: Pairs, name = 'the pairs'): ParallelText {
+  if ('source' in pairs) return pairs;
+  for (const [index, pair] of pairs.entries()) {
+    if (typeof pair?.source === 'string' && typeof pair.target === 'string') continue;
+    throw new DataError(`${name}: the one with index ${index} is not { source: string, target: string }.`);
+  }
+  return { name, source: pairs.map(({ source }) => source), target: pairs.map(({ target }) => target) };
+}
+
 /**
  * Puts the lines of two files side by side.
  * @throws DataError naming both files and both counts if they do not have the same number of lines.

@@ -83,8 +83,8 @@ export class GreedyDecoder {
     return rows.map((row) => row.hypothesis(alignments));
   }
 
-  async dispose(): Promise<void> {
-    await this.#sessions.dispose();
+  dispose(): void {
+    this.#sessions.dispose();
   }
 }
 

@@ -6,16 +6,18 @@ import { evaluationBatches, restoreOrder, translationBatches } from '../data/bat
 import type { Corpus } from '../data/corpus.ts';
 import { tokenizeCorpus } from '../data/corpus.ts';
 import { type Dataset, encodeLines } from '../data/dataset.ts';
-import type { ParallelText } from '../data/parallel.ts';
+import { type Pairs, type ParallelText, parallelText } from '../data/parallel.ts';
 import { GreedyDecoder, type Hypothesis } from '../decode/greedy.ts';
 import type { Gpu } from '../gpu/gpu.ts';
 import { Seq2SeqNetwork } from '../nn/seq2seq.ts';
 import { ScratchPool } from '../scheduler/scratch-pool.ts';
 import type { Shape } from '../scheduler/tensor.ts';
+import { type PartialConfig, resolveConfig } from '../train/config/resolve-config.ts';
 import type { Config } from '../train/config/types.ts';
 import { Evaluator } from '../train/evaluator.ts';
 import { lossReport, type Validation } from '../train/reports.ts';
 import { Trainer } from '../train/trainer.ts';
+import { type Fit, type FitOptions, Fitter } from './fit.ts';
 import {
   describeModel,
   type ModelFiles,
@@ -61,6 +63,7 @@ export class Seq2Seq {
   readonly #tokenizers: Tokenizers;
   readonly #pool: ScratchPool;
   readonly #decoder: GreedyDecoder;
+  readonly #fitter = new Fitter(this);
   #evaluator: Evaluator | undefined;
 
   private constructor(gpu: Gpu, config: Config, vocabularies: Vocabularies) {
@@ -82,6 +85,16 @@ export class Seq2Seq {
     const model = new Seq2Seq(gpu, config, vocabularies);
     model.network.initialize(config.training.random_seed);
     return model;
+  }
+
+  /**
+   * A new model for pairs in memory, whose vocabularies it builds. Of the configuration only what differs from the
+   * defaults need be given.
+   * @throws ConfigError naming every unknown key, value out of range and pair of sizes that do not fit
+   */
+  static fromPairs(gpu: Gpu, pairs: Pairs, config: PartialConfig = {}): Seq2Seq {
+    const resolved = resolveConfig(config);
+    return Seq2Seq.fromCorpus(gpu, resolved, tokenizeTraining(parallelText(pairs), resolved.data));
   }
 
   /** A new model for a training corpus, whose vocabularies it builds. */
@@ -164,6 +177,15 @@ export class Seq2Seq {
     });
   }
 
+  /**
+   * Trains on pairs to the configured end; see `Fit` for how to listen, stop and go on.
+   *
+   *     for await (const report of model.fit(pairs, { dev, logEvery: 50 })) console.log(report.update, report.loss);
+   */
+  fit(pairs: Pairs, options: FitOptions = {}): Fit {
+    return this.#fitter.fit(pairs, options);
+  }
+
   /** One line out for each line in, in order; an empty line stays empty. */
   async translate(lines: readonly string[], options: TranslateOptions = {}): Promise<string[]> {
     return (await this.translateDetailed(lines, options)).map(({ text }) => text);
@@ -205,11 +227,9 @@ export class Seq2Seq {
    * Loss (teacher forcing) and the metrics of `testing.eval_metrics` (greedy decoding) on all pairs, long ones too.
    * `samples`: which of them to show, by index.
    */
-  async evaluate(
-    text: ParallelText,
-    options: { readonly samples?: readonly number[] } = {},
-  ): Promise<Validation> {
+  async evaluate(pairs: Pairs, options: { readonly samples?: readonly number[] } = {}): Promise<Validation> {
     const { data, testing } = this.config;
+    const text = parallelText(pairs);
     const corpus = tokenizeCorpus(text, this.#tokenizers);
     const dataset = encodePairs(corpus, this.vocabularies, data);
     this.#evaluator ??= new Evaluator(this.gpu, this.network, this.#pool);
@@ -231,9 +251,15 @@ export class Seq2Seq {
     return { ...report, scores, samples };
   }
 
-  async dispose(): Promise<void> {
-    await this.#decoder.dispose();
-    await this.#evaluator?.dispose();
+  /** Frees what the model holds on the device. Work that was submitted is finished; nothing can be asked afterwards. */
+  dispose(): void {
+    this.#fitter.dispose();
+    this.#decoder.dispose();
+    this.#evaluator?.dispose();
     this.network.dispose();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
   }
 }

@@ -6,7 +6,9 @@ import { ShapeError } from '../errors.ts';
 import { linearGroups, type Tape } from '../scheduler/tape.ts';
 import type { Tensor } from '../scheduler/tensor.ts';
 
-const rowsPerGroup = 4; // as in the shader
+// Rows of a workgroup, as in the shader.
+const rowsShared = 4;
+const rowsAlone = 64;
 
 /** A range of a tensor's rows (all dimensions but the last, flattened): `start` to `end`, exclusive. */
 export interface RowRange {
@@ -22,9 +24,9 @@ export function recordSoftmax(
   y: Tensor,
   range: RowRange,
 ): void {
-  tape.dispatch('softmax', 'forward', {
+  tape.dispatch('softmax', tape.software ? 'forward_alone' : 'forward', {
     bindings: { x, lengths: lengths ?? x, y },
-    ...grid(x, range, lengths),
+    ...grid(tape, x, range, lengths),
   });
 }
 
@@ -37,14 +39,14 @@ export function recordSoftmaxGradient(
   range: RowRange,
   accumulate: 0 | 1 = 0,
 ): void {
-  tape.dispatch('softmax', 'backward', {
+  tape.dispatch('softmax', tape.software ? 'backward_alone' : 'backward', {
     bindings: { value: y, dy, dx },
-    ...grid(y, range, undefined, accumulate),
+    ...grid(tape, y, range, undefined, accumulate),
   });
 }
 
-function grid(tensor: Tensor, { start, end }: RowRange, lengths?: Tensor, accumulate: 0 | 1 = 0) {
-  const { groups, stride } = linearGroups(end - start, rowsPerGroup);
+function grid(tape: Tape, tensor: Tensor, { start, end }: RowRange, lengths?: Tensor, accumulate: 0 | 1 = 0) {
+  const { groups, stride } = linearGroups(end - start, tape.software ? rowsAlone : rowsShared);
   const params = {
     start,
     end,

@@ -5,7 +5,7 @@
  */
 import { ShapeError } from '../errors.ts';
 import type { Gpu } from '../gpu/gpu.ts';
-import { destroyTensor, persistentTensor, readTensor, writeTensor } from './persistent.ts';
+import { destroyTensor, persistentTensor, place, readTensor, writeTensor } from './persistent.ts';
 import { type Shape, sizeOf, Tensor } from './tensor.ts';
 
 export interface ParameterSpec {
@@ -107,8 +107,8 @@ export class ParameterStore {
       if (data.length !== sizeOf(spec.shape)) {
         throw new ShapeError(`'${name}' holds ${sizeOf(spec.shape)} values, not ${data.length}`);
       }
-      const { storage } = arenas[segment]!;
-      if (storage.kind === 'buffer') this.#gpu.write(storage.buffer, storage.offset + offset, data);
+      const arena = place(arenas[segment]!);
+      this.#gpu.write(arena.buffer, arena.offset + offset, data);
     }
   }
 

@@ -1,5 +1,5 @@
 /** Tensors with a buffer of their own, which live before and after a plan: inputs, states, statistics. */
-import { ShapeError } from '../errors.ts';
+import { DisposedError, ShapeError } from '../errors.ts';
 import type { Gpu } from '../gpu/gpu.ts';
 import { type DType, type Shape, sizeOf, Tensor } from './tensor.ts';
 
@@ -16,8 +16,13 @@ export function persistentTensor(
   return new Tensor(shape, dtype, { kind: 'buffer', label, bytes, buffer, offset: 0 }, needsGradient);
 }
 
-function place(tensor: Tensor): { buffer: GPUBuffer; offset: number } {
+/** WebGPU reports the use of a destroyed buffer late and without a name, so it is told here. */
+const destroyed = new WeakSet<GPUBuffer>();
+
+/** Where a persistent tensor lies. Throws DisposedError where that is no more. */
+export function place(tensor: Tensor): { buffer: GPUBuffer; offset: number } {
   if (tensor.storage.kind !== 'buffer') throw new ShapeError(`${tensor} is scratch: it has no buffer`);
+  if (destroyed.has(tensor.storage.buffer)) throw new DisposedError(`${tensor} was disposed`);
   return tensor.storage;
 }
 
@@ -42,6 +47,9 @@ export async function readIds(gpu: Gpu, tensor: Tensor): Promise<Uint32Array<Arr
   return new Uint32Array(await gpu.read(buffer, offset, tensor.size * 4));
 }
 
-export function destroyTensor(tensor: Tensor): void {
-  place(tensor).buffer.destroy();
+/** Work that was submitted before still sees the values. Destroying twice does no harm. */
+export function destroyTensor({ storage }: Tensor): void {
+  if (storage.kind !== 'buffer') return;
+  destroyed.add(storage.buffer);
+  storage.buffer.destroy();
 }

@@ -2,6 +2,7 @@
  * A frozen tape: pipelines compiled, memory assigned, bind groups made. Running it is a short loop that makes no GPU
  * object; what changes from run to run (inputs, learning rate, random counter) is written into buffers before.
  */
+import { DisposedError } from '../errors.ts';
 import type { Kernel } from '../gpu/compile.ts';
 import type { Gpu } from '../gpu/gpu.ts';
 import { formatBytes } from '../gpu/gpu.ts';
@@ -77,7 +78,7 @@ export class Plan {
 
   /** Encodes every dispatch into an open pass. */
   encode(pass: GPUComputePassEncoder): void {
-    if (this.#disposed) throw new Error(`plan '${this.name}' was disposed`);
+    if (this.#disposed) throw new DisposedError(`the plan '${this.name}' was disposed`);
     let current: GPUComputePipeline | undefined;
     for (const { pipeline, bindGroup, x, y, z } of this.#commands) {
       if (pipeline !== current) pass.setPipeline(pipeline);

@@ -190,9 +190,8 @@ export class TrainingEngine {
     );
   }
 
-  async dispose(): Promise<void> {
-    await this.#inFlight.drain();
-    await this.#plans.dispose();
+  dispose(): void {
+    this.#plans.dispose();
     this.#update.dispose();
     for (const tensor of Object.values(this.#step)) destroyTensor(tensor);
   }

@@ -52,9 +52,8 @@ export class Evaluator {
     return readStatistics(await readTensor(this.#gpu, this.#step.statistics));
   }
 
-  async dispose(): Promise<void> {
-    await this.#inFlight.drain();
-    await this.#plans.dispose();
+  dispose(): void {
+    this.#plans.dispose();
     for (const tensor of Object.values(this.#step)) destroyTensor(tensor);
   }
 }

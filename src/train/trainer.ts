@@ -61,7 +61,7 @@ const lowerIsBetter: Readonly<Record<EarlyStoppingMetric, boolean>> = {
 
 export class Trainer {
   readonly engine: TrainingEngine;
-  readonly #options: TrainerOptions;
+  #options: TrainerOptions;
   #groups: { epoch: number; list: BatchPlan[][] } | undefined;
   #schedule = initialScheduleState;
   #epoch = 0;
@@ -122,6 +122,21 @@ export class Trainer {
   }
 
   /**
+   * Another end, other intervals, another validation or other pairs from the next update on; optimiser, schedule and
+   * counts go on. Other pairs begin with the first batch of the epoch at hand; patience begins anew where it had run
+   * out. What the engine was made with (optimiser, normalisation, seed) stays.
+   */
+  change(options: Partial<Pick<TrainerOptions, 'training' | 'train' | 'validate'>>): void {
+    if (options.train && options.train !== this.#options.train) {
+      this.#groups = undefined;
+      this.#updatesInEpoch = 0;
+    }
+    this.#options = { ...this.#options, ...options };
+    const { early_stopping_patience: patience } = this.#options.training;
+    if (patience !== null && this.#withoutImprovement >= patience) this.#withoutImprovement = 0;
+  }
+
+  /**
    * Trains to the configured end, to early stopping, or until `signal` is aborted or the loop is left. `onUpdate`
    * hears after every update which share of the training is done; the update may still be in flight.
    * @throws DivergedError where loss or gradient is not finite; the weights are those before that update
@@ -136,21 +151,21 @@ export class Trainer {
       if (!this.#validated && !aborted) yield* this.#validate();
       const reason = aborted ? 'aborted' : this.#endReason();
       if (reason) {
-        yield { kind: 'end', reason, update: this.engine.updates, epoch: this.#lastEpoch };
+        yield { kind: 'end', reason, update: this.engine.updates, epoch: this.epoch };
         return;
       }
       const rate = await this.#step();
       onUpdate?.(this.#share());
       const endOfEpoch = this.#updatesInEpoch === 0;
-      const isLast = this.#endReason() !== undefined || signal?.aborted === true;
-      if (this.engine.updates % this.#options.training.logging_freq === 0 || endOfEpoch || isLast) {
+      const { logging_freq, save_freq } = this.#options.training;
+      const isAtEnd = this.#endReason() !== undefined;
+      // Known before anything is yielded: who leaves the loop there finds the validation still due.
+      this.#validated = !(this.#validationIsDue(endOfEpoch) || isAtEnd);
+      const saves = this.#validated && save_freq !== null && this.engine.updates % save_freq === 0;
+      if (this.engine.updates % logging_freq === 0 || endOfEpoch || isAtEnd || signal?.aborted === true) {
         yield await this.#report(rate, clock);
       }
-      this.#validated = !(this.#validationIsDue(endOfEpoch) || isLast);
-      const { save_freq } = this.#options.training;
-      if (this.#validated && save_freq !== null && this.engine.updates % save_freq === 0) {
-        yield this.#checkpointReport(undefined, false);
-      }
+      if (saves) yield this.#checkpointReport(undefined, false);
     }
   }
 
@@ -184,7 +199,7 @@ export class Trainer {
   }
 
   /** The epoch, from 1, that the last update belonged to. */
-  get #lastEpoch(): number {
+  get epoch(): number {
     return Math.max(1, this.#updatesInEpoch === 0 ? this.#epoch : this.#epoch + 1);
   }
 
@@ -208,7 +223,7 @@ export class Trainer {
     return {
       kind: 'progress',
       update: this.engine.updates,
-      epoch: this.#lastEpoch,
+      epoch: this.epoch,
       ...lossReport(statistics),
       learningRate: rate,
       gradientNorm: statistics.gradientNorm / Math.max(1, statistics.updates),
@@ -247,7 +262,7 @@ export class Trainer {
     yield {
       kind: 'validation',
       update: this.engine.updates,
-      epoch: this.#lastEpoch,
+      epoch: this.epoch,
       ...validation,
       score,
       best,
@@ -256,7 +271,7 @@ export class Trainer {
   }
 
   #checkpointReport(score: number | undefined, best: boolean): TrainingReport {
-    return { kind: 'checkpoint', update: this.engine.updates, epoch: this.#lastEpoch, score, best };
+    return { kind: 'checkpoint', update: this.engine.updates, epoch: this.epoch, score, best };
   }
 
   /** The recorded plans of the epoch's largest batch, as text. */
@@ -264,8 +279,8 @@ export class Trainer {
     return this.engine.describePlan(largest(this.#epochGroups().flat()));
   }
 
-  async dispose(): Promise<void> {
-    await this.engine.dispose();
+  dispose(): void {
+    this.engine.dispose();
   }
 }
 

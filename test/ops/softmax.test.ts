@@ -1,7 +1,8 @@
-import { describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import { shaderInfo } from '../../src/gpu/shader.ts';
 import { evaluate } from '../../src/ops/evaluate.ts';
 import { recordSoftmax, recordSoftmaxGradient, softmax } from '../../src/ops/softmax.ts';
+import { Tape } from '../../src/scheduler/tape.ts';
 import * as reference from '../reference/softmax.ts';
 import { expectClose, forwardTolerance, gradientTolerance } from '../setup/compare.ts';
 import { loadMaskedSoftmax } from '../setup/golden.ts';
@@ -12,20 +13,44 @@ import { randomFloats } from '../setup/random.ts';
 const u32 = (...values: number[]) => ({ data: Uint32Array.from(values), shape: [values.length] });
 const f32 = (data: ArrayLike<number>, shape: readonly number[]) => ({ data: Float32Array.from(data), shape });
 
-describe('values and gradients', () => {
-  // Columns around the sixteen lanes of a row, rows around the four of a workgroup.
+afterEach(() => {
+  vi.restoreAllMocks();
+});
+
+/** The device, which takes itself for hardware where the other variant of the kernels is to be tested. */
+async function gpuOf(variant: 'alone' | 'shared') {
+  const gpu = await testGpu();
+  vi.spyOn(gpu, 'software', 'get').mockReturnValue(variant === 'alone');
+  return gpu;
+}
+const variants = ['alone', 'shared'] as const;
+
+test.each([
+  { software: true, entries: ['forward_alone', 'backward_alone'] },
+  { software: false, entries: ['forward', 'backward'] },
+])('a row has a lane of its own on software adapters, sixteen on others', ({ software, entries }) => {
+  const tape = new Tape({ software, training: true });
+  const x = tape.tensor('x', [3, 5], { needsGradient: true });
+  tape.seedGradient(softmax(tape, x), x);
+  tape.backward();
+  expect(tape.dispatches.map(({ entry }) => entry)).toEqual(entries);
+});
+
+describe.each(variants)('values and gradients, rows %s', (variant) => {
+  // Columns around the sixteen lanes of a row, rows around the four (or 64) of a workgroup.
   test.each([
     { T: 1, B: 1, S: 1, lengths: [1] },
     { T: 1, B: 3, S: 15, lengths: [15, 0, 2] },
     { T: 2, B: 2, S: 16, lengths: [16, 1] },
     { T: 5, B: 1, S: 17, lengths: [16] },
     { T: 3, B: 5, S: 33, lengths: [33, 17, 0, 1, 90] },
+    { T: 13, B: 5, S: 3, lengths: [3, 1, 2, 0, 3] },
     { T: 1, B: 2, S: 10_007, lengths: [10_007, 9_000] },
   ])('[$T, $B, $S], lengths $lengths', async ({ T, B, S, lengths }) => {
     const x = randomFloats(S, [T, B, S], 6);
     const dy = randomFloats(S + 1, [T, B, S]);
     const { outputs, gradients } = await evaluate(
-      await testGpu(),
+      await gpuOf(variant),
       { x, lengths: u32(...lengths) },
       (tape, { x, lengths }) => ({ y: softmax(tape, x, lengths) }),
       { y: dy },
@@ -40,32 +65,16 @@ describe('values and gradients', () => {
 
   test('no lengths: every entry counts', async () => {
     const x = randomFloats(5, [7, 20], 3);
-    const { outputs } = await evaluate(await testGpu(), { x }, (tape, { x }) => ({ y: softmax(tape, x) }));
+    const { outputs } = await evaluate(await gpuOf(variant), { x }, (tape, { x }) => ({
+      y: softmax(tape, x),
+    }));
     expectClose(outputs.y.data, reference.softmax(x.data, 20), forwardTolerance, 'y');
-  });
-
-  test('gradients against finite differences of the reference', () => {
-    const x = Float64Array.from(randomFloats(6, [3, 9], 2).data);
-    const dy = randomFloats(7, [3, 9]).data;
-    const lengths = [9, 4, 0];
-    const objective = () => reference.softmax(x, 9, lengths).reduce((sum, y, i) => sum + y * dy[i]!, 0);
-    const gradient = reference.softmaxGradient(reference.softmax(x, 9, lengths), dy, 9);
-    const numeric = x.map((value, i) => {
-      const step = 1e-5;
-      const [above, below] = [value + step, value - step].map((moved) => {
-        x[i] = moved;
-        return objective();
-      });
-      x[i] = value;
-      return (above! - below!) / (2 * step);
-    });
-    expectClose(gradient, numeric, 1e-8, 'reference gradient');
   });
 
   test("PyTorch's", async () => {
     const { lengths, input, output, upstream, gradient } = loadMaskedSoftmax();
     const { outputs, gradients } = await evaluate(
-      await testGpu(),
+      await gpuOf(variant),
       { x: f32(input.data, input.shape), lengths: u32(...lengths) },
       (tape, { x, lengths }) => ({ y: softmax(tape, x, lengths) }),
       { y: f32(upstream.data, upstream.shape) },
@@ -75,7 +84,25 @@ describe('values and gradients', () => {
   });
 });
 
-test('scores of any size give finite weights', async () => {
+test('gradients against finite differences of the reference', () => {
+  const x = Float64Array.from(randomFloats(6, [3, 9], 2).data);
+  const dy = randomFloats(7, [3, 9]).data;
+  const lengths = [9, 4, 0];
+  const objective = () => reference.softmax(x, 9, lengths).reduce((sum, y, i) => sum + y * dy[i]!, 0);
+  const gradient = reference.softmaxGradient(reference.softmax(x, 9, lengths), dy, 9);
+  const numeric = x.map((value, i) => {
+    const step = 1e-5;
+    const [above, below] = [value + step, value - step].map((moved) => {
+      x[i] = moved;
+      return objective();
+    });
+    x[i] = value;
+    return (above! - below!) / (2 * step);
+  });
+  expectClose(gradient, numeric, 1e-8, 'reference gradient');
+});
+
+test.each(variants)('scores of any size give finite weights, rows %s', async (variant) => {
   const rows = [
     [3e38, -3e38, 0],
     [-3e38, -3e38, -3e38],
@@ -83,12 +110,12 @@ test('scores of any size give finite weights', async () => {
     [-1e30, -3e38, 5],
   ];
   const x = f32(rows.flat(), [4, 3]);
-  const { outputs } = await evaluate(await testGpu(), { x }, (tape, { x }) => ({ y: softmax(tape, x) }));
+  const { outputs } = await evaluate(await gpuOf(variant), { x }, (tape, { x }) => ({ y: softmax(tape, x) }));
   expectClose(outputs.y.data, reference.softmax(x.data, 3), forwardTolerance, 'y');
 });
 
-test('the same bits however far a row is padded', async () => {
-  const gpu = await testGpu();
+test.each(variants)('the same bits however far a row is padded, rows %s', async (variant) => {
+  const gpu = await gpuOf(variant);
   const lengths = [1, 7, 16, 19, 0];
   const narrow = randomFloats(8, [4, 5, 19], 4);
   const dNarrow = randomFloats(9, [4, 5, 19]);
@@ -112,8 +139,8 @@ test('the same bits however far a row is padded', async () => {
   for (const S of [20, 31, 32, 150]) expect(await run(S)).toEqual(unpadded);
 });
 
-test('ranges of rows do what the whole does, and gradients add up', async () => {
-  const gpu = await testGpu();
+test.each(variants)('ranges do what the whole does, and gradients add up, rows %s', async (variant) => {
+  const gpu = await gpuOf(variant);
   const [T, B, S] = [5, 3, 21];
   const x = randomFloats(10, [T, B, S], 3);
   const dy = randomFloats(11, [T, B, S]);

@@ -3,6 +3,7 @@
  * side is projected once: v · tanh(W_q h_t + W_c m_s).
  */
 import { ShapeError } from '../../errors.ts';
+import { linearGroups } from '../../scheduler/tape.ts';
 import { expectShape } from '../../scheduler/tensor.ts';
 import { recordColumnSum } from '../column-sum.ts';
 import { linear, recordMatmul, transposed } from '../matmul.ts';
@@ -10,9 +11,8 @@ import { flatSteps } from '../sequence-matrix.ts';
 import type { AttentionWeights, Score } from './score.ts';
 
 const lanes = 64; // as in the shader
-const scoresPerGroup = 16;
-/** Of one dispatch: some tenths of a second on a software adapter, which no dispatch should exceed. */
-const maxTerms = 2 ** 25;
+/** Terms (a tanh each) of one dispatch, so that none takes more than some tenths of a second. */
+const maxTerms = { software: 2 ** 22, hardware: 2 ** 27 };
 
 export const concat: Score = {
   keys(tape, memory, weights) {
@@ -26,8 +26,10 @@ export const concat: Score = {
     expectShape(v, 1, units);
     const q = tape.tensor(`${label}.projected`, [steps, batch, units]);
     const dq = tape.training ? tape.tensor(`d ${q.label}`, q.shape) : undefined;
-    const params = { steps, batch, sources, units, accumulate: 0 };
-    const sizes = { perStep: batch * sources * units, perSource: batch * steps * units };
+    const params = { steps, batch, sources, units, accumulate: 0, stride: 0 };
+    const limit = tape.software ? maxTerms.software : maxTerms.hardware;
+    const stepsAtOnce = Math.max(1, Math.floor(limit / (batch * sources * units)));
+    const sourcesAtOnce = Math.max(1, Math.floor(limit / (batch * steps * units)));
     const weight = { tensor: linearQuery, row: H };
     return {
       forward(start, end) {
@@ -40,17 +42,18 @@ export const concat: Score = {
           b: transposed(weight),
           c: flatSteps(q, start),
         });
-        for (const part of split(start, end, sizes.perStep)) {
+        for (const part of split(start, end, stepsAtOnce)) {
+          const { groups, stride } = linearGroups((part.end - part.start) * batch * sources, lanes);
           tape.dispatch('attention-concat', 'forward', {
             bindings: { q, k: keys, v, lengths, scores },
-            params: { ...params, ...part },
-            workgroups: [Math.ceil(sources / scoresPerGroup), batch, part.end - part.start],
+            params: { ...params, ...part, stride },
+            workgroups: groups,
           });
         }
       },
       backward(dScores, dQuery, start, end) {
         if (!dq) return;
-        for (const part of split(start, end, sizes.perStep)) {
+        for (const part of split(start, end, stepsAtOnce)) {
           tape.dispatch('attention-concat', 'query', {
             bindings: { q, k: keys, v, lengths, dScores, dq },
             params: { ...params, ...part },
@@ -69,7 +72,7 @@ export const concat: Score = {
           accumulate: 0,
         };
         const dvPart = tape.tensor(`${label}.dv`, keys.shape);
-        for (const part of split(0, sources, sizes.perSource)) {
+        for (const part of split(0, sources, sourcesAtOnce)) {
           tape.dispatch('attention-concat', 'keys', {
             bindings: { q, k: keys, v, lengths, dScores, dk: target.tensor, dvPart },
             params: { ...params, ...part, accumulate: target.accumulate },
@@ -93,11 +96,9 @@ export const concat: Score = {
   },
 };
 
-/** The range in parts of at most `maxTerms` terms, `terms` each step. */
-function split(start: number, end: number, terms: number): { start: number; end: number }[] {
-  const length = Math.max(1, Math.floor(maxTerms / terms));
-  const count = Math.ceil((end - start) / length);
-  return Array.from({ length: count }, (_, i) => ({
+/** A range in parts of at most `length`. */
+function split(start: number, end: number, length: number): { start: number; end: number }[] {
+  return Array.from({ length: Math.ceil((end - start) / length) }, (_, i) => ({
     start: start + i * length,
     end: Math.min(end, start + (i + 1) * length),
   }));
