@@ -10,6 +10,7 @@ import { readIds, readTensor, writeTensor } from '../scheduler/persistent.ts';
 import { submit } from '../scheduler/plan.ts';
 import { PlanCache } from '../scheduler/plan-cache.ts';
 import type { ScratchPool } from '../scheduler/scratch-pool.ts';
+import { Serial } from '../scheduler/serial.ts';
 import { DecodeSession } from './session.ts';
 
 /** Sources as `data/batches.ts` makes them. */
@@ -44,6 +45,7 @@ export class GreedyDecoder {
   readonly #network: Seq2SeqNetwork;
   readonly #pool: ScratchPool;
   readonly #sessions = new PlanCache<DecodeSession>(cachedShapes);
+  readonly #serial = new Serial();
 
   constructor(gpu: Gpu, network: Seq2SeqNetwork, pool: ScratchPool) {
     this.#gpu = gpu;
@@ -51,8 +53,12 @@ export class GreedyDecoder {
     this.#pool = pool;
   }
 
-  /** One hypothesis a row, empty rows (length 0) included. */
-  async decode(sources: Sources, { limits, alignments = false }: GreedyOptions): Promise<Hypothesis[]> {
+  /** One hypothesis a row, empty rows (length 0) included. Calls made at once are served one after another. */
+  decode(sources: Sources, options: GreedyOptions): Promise<Hypothesis[]> {
+    return this.#serial.run(() => this.#decode(sources, options));
+  }
+
+  async #decode(sources: Sources, { limits, alignments = false }: GreedyOptions): Promise<Hypothesis[]> {
     const { B, S } = sources;
     const shape = { B, S, steps: chunkSteps, alignments };
     const session = await this.#sessions.get(JSON.stringify(shape), () =>

@@ -80,10 +80,15 @@ export class DecodeSession {
     session.#recordEncode(encode);
     const chunk = new Tape({ software: gpu.software, training: false });
     session.#recordChunk(chunk);
-    session.#encodePlan = await Plan.build(gpu, pool, `encode ${name}`, encode);
-    session.#plan = await Plan.build(gpu, pool, `decode ${name} ×${shape.steps}`, chunk, {
-      dispose: () => session.#dispose(),
-    });
+    try {
+      session.#encodePlan = await Plan.build(gpu, pool, `encode ${name}`, encode);
+      session.#plan = await Plan.build(gpu, pool, `decode ${name} ×${shape.steps}`, chunk, {
+        dispose: () => session.#dispose(),
+      });
+    } catch (error) {
+      session.#dispose();
+      throw error;
+    }
     return session;
   }
 

@@ -70,15 +70,23 @@ export class Gpu {
     return kernel;
   }
 
+  /** Bytes of the largest storage buffer that the device can make and bind whole. */
+  get largestBuffer(): number {
+    return Math.min(this.device.limits.maxBufferSize, this.device.limits.maxStorageBufferBindingSize);
+  }
+
+  /** Throws LimitsError, saying what `label` needs, where the device cannot hold or bind that much in one buffer. */
+  expectFits(label: string, bytes: number): void {
+    if (bytes <= this.largestBuffer) return;
+    throw new LimitsError(
+      `${label} needs ${formatBytes(bytes)}, but this device binds at most ${formatBytes(this.largestBuffer)}: ` +
+        'make the batch, the vocabulary or the layer smaller',
+    );
+  }
+
   /** A storage buffer that can be copied from and to. Throws LimitsError where the device cannot hold or bind it. */
   createBuffer(label: string, bytes: number): GPUBuffer {
-    const limit = Math.min(this.device.limits.maxBufferSize, this.device.limits.maxStorageBufferBindingSize);
-    if (bytes > limit) {
-      throw new LimitsError(
-        `${label} needs ${formatBytes(bytes)}, but this device binds at most ${formatBytes(limit)}: ` +
-          'make the batch, the vocabulary or the layer smaller',
-      );
-    }
+    this.expectFits(label, bytes);
     return this.device.createBuffer({
       label,
       size: Math.max(4, Math.ceil(bytes / 4) * 4),

@@ -14,12 +14,14 @@ export const checkpointFileNames = { optimizer: 'optimizer.safetensors', state: 
 
 interface StoredState extends TrainerState {
   readonly optimizer: string;
+  /** What the next report will count besides its own updates. */
+  readonly sums: readonly number[];
 }
 
 /** Waits for the steps in flight. */
 export async function saveCheckpoint(model: Seq2Seq, trainer: Trainer): Promise<ModelFiles> {
   const { optimizer, moments } = await trainer.engine.readOptimizer();
-  const state: StoredState = { optimizer, ...trainer.state };
+  const state: StoredState = { optimizer, ...trainer.state, sums: await trainer.engine.readSums() };
   const named = new Map<string, Float32Array>();
   for (const [moment, values] of moments) {
     for (const [name, data] of values) named.set(`${moment}.${name}`, data);
@@ -74,6 +76,7 @@ export function restoreCheckpoint(
   }
   if (!startOver) {
     trainer.restore(state);
+    trainer.engine.writeSums(state.sums);
     return;
   }
   if (!resetOptimizer) trainer.engine.restore({ ...trainer.engine.state, updates: state.engine.updates });
@@ -88,7 +91,8 @@ function momentShapes(model: Seq2Seq, moments: readonly string[]) {
 function parseState(text: string, where: string): StoredState {
   try {
     const state = JSON.parse(text) as StoredState;
-    if (Number.isInteger(state.engine.updates) && Number.isInteger(state.epoch)) return state;
+    const isWhole = Number.isInteger(state.engine.updates) && Number.isInteger(state.epoch);
+    if (isWhole && Array.isArray(state.sums)) return state;
   } catch {
     // Told below.
   }

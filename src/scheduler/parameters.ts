@@ -34,16 +34,22 @@ export class ParameterStore {
   readonly #places = new Map<string, Place>();
   readonly #arenas: Tensor[] = [];
 
+  /** @throws LimitsError, before anything is allocated, where a parameter is larger than what the device binds */
   constructor(gpu: Gpu, specs: readonly ParameterSpec[]) {
     this.#gpu = gpu;
-    const { places, sizes } = layOut(specs, gpu.device.limits.maxStorageBufferBindingSize);
+    const names = new Set<string>();
+    for (const { name, shape } of specs) {
+      if (names.has(name)) throw new ShapeError(`two parameters are called '${name}'`);
+      names.add(name);
+      gpu.expectFits(`the parameter ${name} [${shape}]`, alignedBytes(shape));
+    }
+    const { places, sizes } = layOut(specs, gpu.largestBuffer);
     this.segments = sizes.map((bytes, index) => ({
       values: this.#arena(`parameters/${index}`, bytes),
       gradients: this.#arena(`gradients/${index}`, bytes),
     }));
     for (const place of places) {
       const { name, shape } = place.spec;
-      if (this.#places.has(name)) throw new ShapeError(`two parameters are called '${name}'`);
       const segment = this.segments[place.segment]!;
       const gradient = slice(segment.gradients, place.offset, `d ${name}`, shape);
       this.#places.set(name, place);
@@ -124,10 +130,14 @@ export class ParameterStore {
   }
 }
 
+function alignedBytes(shape: Shape): number {
+  return Math.ceil((sizeOf(shape) * 4) / alignment) * alignment;
+}
+
 function layOut(specs: readonly ParameterSpec[], limit: number): { places: Place[]; sizes: number[] } {
   const sizes: number[] = [];
   const places = specs.map((spec) => {
-    const bytes = Math.ceil((sizeOf(spec.shape) * 4) / alignment) * alignment;
+    const bytes = alignedBytes(spec.shape);
     const last = sizes.at(-1);
     if (last === undefined || last + bytes > limit) sizes.push(0);
     const segment = sizes.length - 1;

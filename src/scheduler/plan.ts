@@ -67,12 +67,13 @@ export class Plan {
       dispatches.map(({ shader, entry, constants }) => gpu.kernel(shader, entry, constants)),
     );
     const memory = planMemory(dispatches);
+    for (const { label, bytes } of memory.slotOf.keys()) gpu.expectFits(`${name}: ${label}`, bytes);
+    gpu.check();
     const slots = pool.acquire(memory.slots);
     const uniforms = packUniforms(gpu.device, name, dispatches);
     const commands = dispatches.map((dispatch, index) =>
       makeCommand(gpu.device, dispatch, kernels[index]!, memory, slots, uniforms, index),
     );
-    gpu.check();
     return new Plan(name, dispatches, memory, pool, slots, uniforms.buffer, owned, commands);
   }
 

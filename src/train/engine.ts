@@ -118,6 +118,17 @@ export class TrainingEngine {
     return { optimizer: this.optimizer, moments: await this.#update.readMoments() };
   }
 
+  /** The sums that `statistics` will give, so far, for a checkpoint between two reports. */
+  async readSums(): Promise<number[]> {
+    return [...(await readTensor(this.#gpu, this.#step.statistics))];
+  }
+
+  writeSums(sums: readonly number[]): void {
+    const values = new Float32Array(statisticsSize);
+    values.set(sums.slice(0, statisticsSize));
+    writeTensor(this.#gpu, this.#step.statistics, values);
+  }
+
   writeMoments(moments: ReadonlyMap<string, Moment>): void {
     this.#update.writeMoments(moments);
   }
@@ -160,7 +171,7 @@ export class TrainingEngine {
 
   /**
    * The sums since the last call, once all submitted steps are done.
-   * @throws DivergedError where a loss or a gradient was not finite; the weights are those before that update.
+   * @throws DivergedError where a loss or a gradient was not finite; such an update left the weights as they were.
    */
   async statistics(): Promise<Statistics> {
     const statistics = readStatistics(await readTensor(this.#gpu, this.#step.statistics));

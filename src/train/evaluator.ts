@@ -7,6 +7,7 @@ import { destroyTensor, persistentTensor, readTensor, writeTensor } from '../sch
 import { submit } from '../scheduler/plan.ts';
 import { PlanCache } from '../scheduler/plan-cache.ts';
 import type { ScratchPool } from '../scheduler/scratch-pool.ts';
+import { Serial } from '../scheduler/serial.ts';
 import { InFlight } from './in-flight.ts';
 import { readStatistics, type Statistics } from './statistics.ts';
 import { StepPlan } from './step-plan.ts';
@@ -21,6 +22,7 @@ export class Evaluator {
   readonly #step: StepTensors;
   readonly #plans = new PlanCache<StepPlan>(planCapacity);
   readonly #inFlight: InFlight;
+  readonly #serial = new Serial();
 
   constructor(gpu: Gpu, network: Seq2SeqNetwork, pool: ScratchPool) {
     this.#gpu = gpu;
@@ -34,8 +36,12 @@ export class Evaluator {
     this.#inFlight = new InFlight(gpu.device.queue, maxInFlight);
   }
 
-  /** Sums over all batches; no label smoothing. */
-  async run(batches: Iterable<Batch>): Promise<Statistics> {
+  /** Sums over all batches; no label smoothing. Calls made at once are served one after another. */
+  run(batches: Iterable<Batch>): Promise<Statistics> {
+    return this.#serial.run(() => this.#run(batches));
+  }
+
+  async #run(batches: Iterable<Batch>): Promise<Statistics> {
     writeTensor(this.#gpu, this.#step.statistics, new Float32Array(statisticsSize));
     for (const batch of batches) {
       const { B, S, T } = batch;

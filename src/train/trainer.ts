@@ -139,7 +139,7 @@ export class Trainer {
   /**
    * Trains to the configured end, to early stopping, or until `signal` is aborted or the loop is left. `onUpdate`
    * hears after every update which share of the training is done; the update may still be in flight.
-   * @throws DivergedError where loss or gradient is not finite; the weights are those before that update
+   * @throws DivergedError where loss or gradient is not finite; such an update leaves the weights as they were
    */
   async *run(
     signal?: AbortSignal,
@@ -237,7 +237,7 @@ export class Trainer {
   #share(): number {
     const { updates, epochs } = this.#options.training;
     const byUpdates = updates === null ? 0 : this.engine.updates / updates;
-    const inEpoch = this.#updatesInEpoch / this.#epochGroups().length;
+    const inEpoch = this.#updatesInEpoch === 0 ? 0 : this.#updatesInEpoch / this.#epochGroups().length;
     const byEpochs = epochs === null ? 0 : (this.#epoch + inEpoch) / epochs;
     return Math.min(1, Math.max(byUpdates, byEpochs));
   }
@@ -254,7 +254,7 @@ export class Trainer {
     const metric = training.early_stopping_metric;
     const score = scoreOf(validation, metric);
     const better = (a: number, b: number) => (lowerIsBetter[metric] ? a < b : a > b);
-    const best = this.#bestScore === null || better(score, this.#bestScore);
+    const best = Number.isFinite(score) && (this.#bestScore === null || better(score, this.#bestScore));
     if (best) this.#bestScore = score;
     this.#withoutImprovement = best ? 0 : this.#withoutImprovement + 1;
     const direction = lowerIsBetter[metric] ? 'fall' : 'rise';
