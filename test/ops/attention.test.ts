@@ -5,9 +5,13 @@ import {
   LuongAttention,
   luongAttention,
 } from '../../src/ops/attention.ts';
+import { recordCopy } from '../../src/ops/copy.ts';
 import { evaluate, type Value } from '../../src/ops/evaluate.ts';
 import { linear } from '../../src/ops/matmul.ts';
 import { scores } from '../../src/ops/scores/registry.ts';
+import { persistentTensor, readTensor, writeTensor } from '../../src/scheduler/persistent.ts';
+import { Plan, submit } from '../../src/scheduler/plan.ts';
+import { ScratchPool } from '../../src/scheduler/scratch-pool.ts';
 import { Tape } from '../../src/scheduler/tape.ts';
 import type { Tensor } from '../../src/scheduler/tensor.ts';
 import * as reference from '../reference/attention.ts';
@@ -234,6 +238,77 @@ describe.each(names)('%s', (score) => {
       }
     }
   });
+
+  test('two attentions over the same keys: gradients add up', async () => {
+    const sizes = { T: 3, B: 2, S: 5, H: 6, M: 6, A: 7 };
+    const inputs = { ...randomInputs(score, sizes, [5, 2]), second: randomFloats(14, [4, 2, 6]) };
+    const upstream = { a: randomFloats(8, [3, 2, 6]), b: randomFloats(9, [4, 2, 6]) };
+    const gradientsOf = async (given: Partial<typeof upstream>) => {
+      const { gradients } = await evaluate(
+        await testGpu(),
+        inputs as Inputs,
+        (tape, tensors) => {
+          const first = options(score, tensors);
+          const keys = attentionKeys(tape, score, first.memory, first.weights);
+          const a = luongAttention(tape, { ...first, keys }).output;
+          return { a, b: luongAttention(tape, { ...first, query: tensors.second!, keys }).output };
+        },
+        given,
+      );
+      return gradients;
+    };
+    const [both, a, b] = [
+      await gradientsOf(upstream),
+      await gradientsOf({ a: upstream.a }),
+      await gradientsOf({ b: upstream.b }),
+    ];
+    const shared = Object.keys(a).filter((name) => name in b);
+    expect(shared).toContain('memory');
+    for (const name of shared) {
+      const sum = Array.from(a[name]!.data, (value, i) => value + b[name]!.data[i]!);
+      expectClose(both[name]!.data, sum, 1e-5, name);
+    }
+  });
+
+  test.each([{ cuts: [4] }, { cuts: [1, 3, 4] }])(
+    'a plan run again gives the same gradients, steps to $cuts',
+    async ({ cuts }) => {
+      const gpu = await testGpu();
+      const sizes = { T: 4, B: 2, S: 6, H: 8, M: 8, A: 5 };
+      const tape = new Tape({ software: gpu.software, training: true });
+      const place = (name: string, { data, shape }: Value) => {
+        const isFloat = data instanceof Float32Array;
+        const tensor = persistentTensor(gpu, name, shape, isFloat ? 'f32' : 'u32', isFloat);
+        writeTensor(gpu, tensor, data);
+        return tensor;
+      };
+      const inputs = Object.entries(randomInputs(score, sizes, [6, 3]));
+      const tensors = Object.fromEntries(inputs.map(([name, value]) => [name, place(name, value)]));
+      const attention = new LuongAttention(tape, options(score, tensors));
+      for (const [i, end] of cuts.entries()) attention.forward(cuts[i - 1] ?? 0, end);
+      tape.seedGradient(attention.output, place('upstream', randomFloats(8, [4, 2, 8])));
+      tape.onBackward(() => {
+        for (const [i, end] of [...cuts.entries()].reverse()) attention.backward(cuts[i - 1] ?? 0, end);
+        attention.finishBackward();
+      });
+      tape.backward();
+      const kept = Object.values(tensors).flatMap((tensor) => {
+        const gradient = tape.gradientOf(tensor);
+        if (!gradient) return [];
+        const copy = persistentTensor(gpu, 'copy', gradient.shape, 'f32');
+        recordCopy(tape, gradient, copy);
+        return [copy];
+      });
+      expect(kept.length).toBeGreaterThanOrEqual(3);
+      const plan = await Plan.build(gpu, new ScratchPool(gpu), 'again', tape);
+      const read = () => Promise.all(kept.map((tensor) => readTensor(gpu, tensor)));
+      submit(gpu, 'once', [plan]);
+      const once = await read();
+      submit(gpu, 'again', [plan]);
+      expect(await read()).toEqual(once);
+      plan.dispose();
+    },
+  );
 
   test('keys made before give the same', async () => {
     const sizes = { T: 2, B: 2, S: 5, H: 6, M: 6, A: 7 };

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { dropout, recordDropout } from '../../src/ops/dropout.ts';
 import { evaluate } from '../../src/ops/evaluate.ts';
+import { philox4x32 } from '../../src/ops/philox.ts';
 import { dropoutMask, type RandomState } from '../reference/dropout.ts';
 import { expectClose } from '../setup/compare.ts';
 import { testGpu } from '../setup/gpu.ts';
@@ -89,6 +90,14 @@ describe('values and gradients', () => {
     );
     await expect(run).rejects.toThrow('the probability must be at least 0 and below 1');
   });
+});
+
+test('an element is dropped where its number is below p, to the last bit', async () => {
+  const [count, site, element] = [16, 3, 6];
+  const [seedLow, seedHigh, stepLow, stepHigh] = state;
+  const number = philox4x32([1, site, stepLow, stepHigh], [seedLow, seedHigh])[element % 4]!;
+  expect((await kept(count, number / 2 ** 32, site, state))[element]).toBe(true);
+  expect((await kept(count, (number + 1) / 2 ** 32, site, state))[element]).toBe(false);
 });
 
 test('ranges of steps get the mask of the whole, and accumulate', async () => {

@@ -139,29 +139,34 @@ test.each(variants)('the same bits however far a row is padded, rows %s', async 
   for (const S of [20, 31, 32, 150]) expect(await run(S)).toEqual(unpadded);
 });
 
-test.each(variants)('ranges do what the whole does, and gradients add up, rows %s', async (variant) => {
-  const gpu = await gpuOf(variant);
-  const [T, B, S] = [5, 3, 21];
-  const x = randomFloats(10, [T, B, S], 3);
-  const dy = randomFloats(11, [T, B, S]);
-  const before = randomFloats(12, [T, B, S]);
-  const lengths = u32(21, 0, 9);
-  const run = (cuts: number[]) =>
-    evaluate(gpu, { x, dy, before, lengths }, (tape, { x, dy, before, lengths }) => {
-      const y = tape.tensor('y', x.shape);
-      for (const [i, end] of cuts.entries()) {
-        const range = { start: (cuts[i - 1] ?? 0) * B, end: end * B };
-        recordSoftmax(tape, x, lengths, y, range);
-        recordSoftmaxGradient(tape, y, dy, before, range, 1);
-      }
-      return { y, dx: before };
-    });
-  const whole = await run([T]);
-  expect((await run([1, 2, 4, 5])).outputs).toEqual(whole.outputs);
-  const y = reference.softmax(x.data, S, lengths.data);
-  const dx = reference.softmaxGradient(y, dy.data, S).map((value, i) => value + before.data[i]!);
-  expectClose(whole.outputs.dx.data, dx, gradientTolerance, 'dx');
-});
+test.each(variants)(
+  'ranges do what the whole does, over anything, and gradients add up, rows %s',
+  async (variant) => {
+    const gpu = await gpuOf(variant);
+    const [T, B, S] = [5, 3, 21];
+    const x = randomFloats(10, [T, B, S], 3);
+    const dy = randomFloats(11, [T, B, S]);
+    const before = randomFloats(12, [T, B, S]);
+    const garbage = { data: new Float32Array(T * B * S).fill(Number.NaN), shape: [T, B, S] };
+    const lengths = u32(21, 0, 9);
+    const run = (cuts: number[]) =>
+      evaluate(gpu, { x, dy, before, garbage, lengths }, (tape, { x, dy, before, garbage: y, lengths }) => {
+        for (const [i, end] of cuts.entries()) {
+          const range = { start: cuts[i - 1] ?? 0, end };
+          recordSoftmax(tape, x, lengths, y, range);
+          recordSoftmaxGradient(tape, y, dy, before, range, 1);
+        }
+        return { y, dx: before };
+      });
+    const whole = await run([T * B]);
+    // By rows, not steps: a range may start within a step.
+    expect((await run([1, 2, 5, 12, 15])).outputs).toEqual(whole.outputs);
+    const y = reference.softmax(x.data, S, lengths.data);
+    expectClose(whole.outputs.y.data, y, forwardTolerance, 'y');
+    const dx = reference.softmaxGradient(y, dy.data, S).map((value, i) => value + before.data[i]!);
+    expectClose(whole.outputs.dx.data, dx, gradientTolerance, 'dx');
+  },
+);
 
 test('lengths that fit no dimension are refused', async () => {
   const run = evaluate(await testGpu(), { x: randomFloats(1, [4, 3, 5]), lengths: u32(5, 5) }, (tape, t) => ({
