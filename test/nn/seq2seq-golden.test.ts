@@ -8,19 +8,17 @@ import type { Batch } from '../../src/data/batches.ts';
 import { PAD_ID } from '../../src/data/special-tokens.ts';
 import { recordEncoder } from '../../src/nn/encoder.ts';
 import type { Seq2SeqNetwork } from '../../src/nn/seq2seq.ts';
-import { statistic, statisticsSize } from '../../src/ops/cross-entropy.ts';
+import { statistic } from '../../src/ops/cross-entropy.ts';
 import { evaluate } from '../../src/ops/evaluate.ts';
 import { linear } from '../../src/ops/matmul.ts';
-import { destroyTensor, persistentTensor, readTensor, writeTensor } from '../../src/scheduler/persistent.ts';
-import { submit } from '../../src/scheduler/plan.ts';
 import { ScratchPool } from '../../src/scheduler/scratch-pool.ts';
 import type { Tensor } from '../../src/scheduler/tensor.ts';
 import { TrainingEngine } from '../../src/train/engine.ts';
-import { StepPlan } from '../../src/train/step-plan.ts';
 import { expectClose, forwardTolerance, gradientTolerance } from '../setup/compare.ts';
 import { type GoldenSeq2Seq, type GoldenTensor, loadSeq2Seq, seq2seqNames } from '../setup/golden.ts';
 import { batchOf, engineOptionsOf, networkOf } from '../setup/golden-model.ts';
 import { testGpu } from '../setup/gpu.ts';
+import { createStepRunner } from '../setup/step-runner.ts';
 
 /** PyTorch's own float32 stays within 3e-7; this still tells AdamW's decay of 0.01 from none (1.4e-4). */
 const lossTolerance = 1e-5;
@@ -120,21 +118,13 @@ async function lossAndGradients(network: Seq2SeqNetwork, golden: GoldenSeq2Seq) 
   const gpu = await testGpu();
   const { labelSmoothing, normalization } = golden.config;
   const batch = batchOf(golden.batch);
-  const step = {
-    random: persistentTensor(gpu, 'random', [4], 'u32'),
-    scale: persistentTensor(gpu, 'scale', [1]),
-    statistics: persistentTensor(gpu, 'statistics', [statisticsSize]),
-  };
   const count = normalization === 'sentences' ? batch.sentences : batch.targetTokens;
-  writeTensor(gpu, step.scale, Float32Array.of(1 / count));
-  const options = { training: true, labelSmoothing };
-  const recorded = await StepPlan.record(gpu, new ScratchPool(gpu), network, batch, step, options);
-  recorded.write(gpu, batch);
-  submit(gpu, 'step', [recorded.plan]);
-  const statistics = await readTensor(gpu, step.statistics);
-  const gradients = await network.parameters.readGradients();
-  recorded.plan.dispose();
-  for (const tensor of Object.values(step)) destroyTensor(tensor);
+  const options = { labelSmoothing, scale: 1 / count };
+  const step = await createStepRunner(gpu, new ScratchPool(gpu), network, batch, options);
+  const gradients = await step.run();
+  const statistics = gradients.get('statistics')!;
+  gradients.delete('statistics');
+  step.dispose();
   return { statistics, gradients, count };
 }
 
