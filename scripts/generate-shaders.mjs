@@ -58,7 +58,13 @@ const files = readdirSync(join(root, 'shaders'))
 const shaders = files.map((file) =>
   describe(file.slice(0, -'.wgsl'.length), readFileSync(join(root, 'shaders', file), 'utf8')),
 );
-const body = shaders.map((shader) => `  '${shader.name}': ${JSON.stringify(shader, null, 2)},`).join('\n');
+// The text is no part of the type, which is what declarations are made of.
+const body = shaders
+  .map(({ code, ...shader }) => {
+    const fields = JSON.stringify(shader, null, 2).slice(0, -'\n}'.length);
+    return `  '${shader.name}': ${fields},\n  "code": ${JSON.stringify(code)} as string\n},`;
+  })
+  .join('\n');
 const text = `// Made by scripts/generate-shaders.mjs from shaders/*.wgsl. Do not edit.\nexport const shaders = {\n${body}\n} as const;\n`;
 mkdirSync(join(root, 'src/generated'), { recursive: true });
 writeFileSync(join(root, 'src/generated/shaders.ts'), text);

@@ -8,7 +8,6 @@
  *     console.log(await model.translate(['hello']));
  *     const again = await load(gpu, await model.save());
  */
-/// <reference types="@webgpu/types" preserve="true" />
 
 export { adoptDevice, type OpenGpuOptions, openGpu } from './gpu/open-browser.ts';
 export { fetchModel, load } from './models/load.ts';

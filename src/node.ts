@@ -2,7 +2,6 @@
  * `import … from 'couplet'` in Node: the API of `index.ts` on Dawn (the package `webgpu`). `openGpu` chooses among the
  * adapters there are, and `load` also takes the path of a run folder.
  */
-/// <reference types="@webgpu/types" preserve="true" />
 
 export { adoptDevice } from './gpu/open-browser.ts';
 export { fetchModel } from './models/load.ts';

@@ -24,7 +24,7 @@ const shownWords = 12;
 
 export async function runQuickstart(options: QuickstartOptions): Promise<void> {
   // Beside dist/ in the package and in a checkout alike.
-  const recipes = fileURLToPath(new URL('../recipes', import.meta.url));
+  const recipes = fileURLToPath(new URL(/* @vite-ignore */ '../recipes', import.meta.url));
   const file = join(recipes, 'quickstart.yaml');
   const text = decodeText(await readBytes(file), file);
   const parsed = parseConfig(text, {
