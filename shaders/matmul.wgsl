@@ -1,31 +1,154 @@
-// C[z,i,j] = act((accumulate ? C[z,i,j] : 0) + sum_k A[z,i,k] B[z,k,j] + bias[j])   (naive, to be replaced)
+// Batched matrix product of operands with any strides and offsets, on any adapter: the one that always works.
+//   C[z,i,j] = act((accumulate ? C[z,i,j] : 0) + sum_k A[z,i,k] B[z,k,j] + (hasBias ? bias[j] : 0))
+//
+//   a     [Z, M, K]  read   element (z, i, k) at aOffset + z aBatch + i aRow + k aCol
+//   b     [Z, K, N]  read   element (z, k, j) at bOffset + z bBatch + k bRow + j bCol
+//   bias  [N]        read   where hasBias = 1, from biasOffset on; otherwise any f32 array that c does not share
+//   c     [Z, M, N]         element (z, i, j) at cOffset + z cBatch + i cRow + j; written, read where accumulate = 1
+// c shares no buffer with a, b or bias; those may share one.
+//
+// A workgroup of `lanes` lanes makes 8 rows by 4 lanes columns; the columns of a lane are `lanes` apart, so that
+// neighbouring lanes load and store neighbouring elements.
+//
+// The sum starts at 0 and runs over k in order, one fma each; then come C, bias and activation. Every matmul kernel
+// does so, hence a value has the same bits whichever kernel, tile or batch it was computed in.
+
 struct Params {
-  m: u32, n: u32, k: u32,
-  aOffset: u32, aBatch: u32, aRow: u32, aCol: u32,
-  bOffset: u32, bBatch: u32, bRow: u32, bCol: u32,
-  cOffset: u32, cBatch: u32, cRow: u32,
-  biasOffset: u32, hasBias: u32, accumulate: u32, activation: u32,
+  m: u32,
+  n: u32,
+  k: u32,
+  aOffset: u32,
+  aBatch: u32,
+  aRow: u32,
+  aCol: u32,
+  bOffset: u32,
+  bBatch: u32,
+  bRow: u32,
+  bCol: u32,
+  cOffset: u32,
+  cBatch: u32,
+  cRow: u32,
+  biasOffset: u32,
+  hasBias: u32,
+  accumulate: u32,
+  activation: u32, // 0 none, 1 tanh, 2 relu, 3 sigmoid
 }
+
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> a: array<f32>;
 @group(0) @binding(2) var<storage, read> b: array<f32>;
 @group(0) @binding(3) var<storage, read> bias: array<f32>;
 @group(0) @binding(4) var<storage, read_write> c: array<f32>;
 
-@compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3u) {
-  let j = id.x;
-  let i = id.y;
-  let z = id.z;
-  if (j >= params.n || i >= params.m) { return; }
-  var sum = 0.0;
-  for (var k = 0u; k < params.k; k++) {
-    sum = fma(a[params.aOffset + z * params.aBatch + i * params.aRow + k * params.aCol],
-              b[params.bOffset + z * params.bBatch + k * params.bRow + j * params.bCol], sum);
+override lanes: u32 = 8;
+
+// [r][j]: row r, column j of a 4 x 4 block of C.
+alias Block = mat4x4f;
+
+fn outer(sum: Block, rows: vec4f, columns: vec4f) -> Block {
+  return Block(
+    fma(rows.xxxx, columns, sum[0]),
+    fma(rows.yyyy, columns, sum[1]),
+    fma(rows.zzzz, columns, sum[2]),
+    fma(rows.wwww, columns, sum[3]),
+  );
+}
+
+fn sigmoid_accurate(x: f32) -> f32 {
+  return 1.0 / (1.0 + exp(clamp(-x, -80.0, 80.0)));
+}
+
+fn tanh_accurate(x: f32) -> f32 {
+  let square = x * x;
+  let small = fma(x * square, fma(fma(fma(fma(-5.70498872745e-3, square, 2.06390887954e-2), square,
+    -5.37397155531e-2), square, 1.33314422036e-1), square, -3.33332819422e-1), x);
+  let large = 1.0 - 2.0 / (1.0 + exp(2.0 * min(abs(x), 10.0)));
+  return select(sign(x) * large, small, abs(x) < 0.6);
+}
+
+// Puts 4 sums into row i of C, or adds them to it: columns `column`, `column + columnStep`, … Nothing outside of C.
+fn storeRow(z: u32, i: u32, column: u32, columnStep: u32, sums: vec4f) {
+  if (i >= params.m) {
+    return;
   }
-  let place = params.cOffset + z * params.cBatch + i * params.cRow + j;
-  if (params.accumulate == 1u) { sum += c[place]; }
-  if (params.hasBias == 1u) { sum += bias[params.biasOffset + j]; }
-  if (params.activation == 1u) { sum = 1.0 - 2.0 / (1.0 + exp(2.0 * clamp(sum, -15.0, 15.0))); }
-  c[place] = sum;
+  let at = params.cOffset + z * params.cBatch + i * params.cRow + column;
+  if (column < params.n) {
+    put(at, sums.x);
+  }
+  if (column + columnStep < params.n) {
+    put(at + columnStep, sums.y);
+  }
+  if (column + 2u * columnStep < params.n) {
+    put(at + 2u * columnStep, sums.z);
+  }
+  if (column + 3u * columnStep < params.n) {
+    put(at + 3u * columnStep, sums.w);
+  }
+}
+
+fn put(at: u32, sum: f32) {
+  var value = sum;
+  if (params.accumulate == 1u) {
+    value += c[at];
+  }
+  c[at] = value;
+}
+
+// Bias and activation of what this lane has put into rows [row, row + rows): in a loop of its own, because a copy for
+// each of the 64 sums would take a software adapter seconds to compile.
+fn finish(z: u32, row: u32, rows: u32, column: u32, columnStep: u32) {
+  if (params.hasBias == 0u && params.activation == 0u) {
+    return;
+  }
+  for (var i = row; i < min(row + rows, params.m); i++) {
+    for (var j = column; j < min(column + 4u * columnStep, params.n); j += columnStep) {
+      let at = params.cOffset + z * params.cBatch + i * params.cRow + j;
+      var value = c[at];
+      if (params.hasBias == 1u) {
+        value += bias[params.biasOffset + j];
+      }
+      if (params.activation == 1u) {
+        value = tanh_accurate(value);
+      } else if (params.activation == 2u) {
+        value = max(value, 0.0);
+      } else if (params.activation == 3u) {
+        value = sigmoid_accurate(value);
+      }
+      c[at] = value;
+    }
+  }
+}
+
+@compute @workgroup_size(lanes)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let row = group.y * 8u;
+  let column = group.x * lanes * 4u + lane;
+  let lastRow = params.m - 1u; // rows past the edge load this one and are not stored
+  let aStart = params.aOffset + group.z * params.aBatch;
+  let upper = aStart + min(row + vec4u(0u, 1u, 2u, 3u), vec4u(lastRow)) * params.aRow;
+  let lower = aStart + min(row + vec4u(4u, 5u, 6u, 7u), vec4u(lastRow)) * params.aRow;
+  let lastColumn = params.n - 1u;
+  let bStart = params.bOffset + group.z * params.bBatch;
+  let b0 = (bStart + min(column, lastColumn) * params.bCol);
+  let b1 = (bStart + min(column + lanes, lastColumn) * params.bCol);
+  let b2 = (bStart + min(column + 2u * lanes, lastColumn) * params.bCol);
+  let b3 = (bStart + min(column + 3u * lanes, lastColumn) * params.bCol);
+  var above = Block();
+  var below = Block();
+  for (var k = 0u; k < params.k; k++) {
+    let aAt = k * params.aCol;
+    let bAt = k * params.bRow;
+    let columns = vec4f(b[b0 + bAt], b[b1 + bAt], b[b2 + bAt], b[b3 + bAt]);
+    above = outer(above, vec4f(a[upper.x + aAt], a[upper.y + aAt], a[upper.z + aAt], a[upper.w + aAt]), columns);
+    below = outer(below, vec4f(a[lower.x + aAt], a[lower.y + aAt], a[lower.z + aAt], a[lower.w + aAt]), columns);
+  }
+  storeRow(group.z, row, column, lanes, above[0]);
+  storeRow(group.z, row + 1u, column, lanes, above[1]);
+  storeRow(group.z, row + 2u, column, lanes, above[2]);
+  storeRow(group.z, row + 3u, column, lanes, above[3]);
+  storeRow(group.z, row + 4u, column, lanes, below[0]);
+  storeRow(group.z, row + 5u, column, lanes, below[1]);
+  storeRow(group.z, row + 6u, column, lanes, below[2]);
+  storeRow(group.z, row + 7u, column, lanes, below[3]);
+  finish(group.z, row, 8u, column, lanes);
 }

@@ -76,9 +76,9 @@ export class DecodeSession {
   ): Promise<DecodeSession> {
     const session = new DecodeSession(gpu, network, shape, network.stateCount);
     const name = `B${shape.B} S${shape.S}`;
-    const encode = new Tape({ software: gpu.software, training: false });
+    const encode = new Tape({ software: gpu.software, subgroups: gpu.subgroups, training: false });
     session.#recordEncode(encode);
-    const chunk = new Tape({ software: gpu.software, training: false });
+    const chunk = new Tape({ software: gpu.software, subgroups: gpu.subgroups, training: false });
     session.#recordChunk(chunk);
     try {
       session.#encodePlan = await Plan.build(gpu, pool, `encode ${name}`, encode);

@@ -49,6 +49,11 @@ export class Gpu {
     return this.report.kind === 'software';
   }
 
+  /** Lanes can exchange values; kernels that want to come in a variant of their own. */
+  get subgroups(): boolean {
+    return this.device.features.has('subgroups');
+  }
+
   /** Throws what went wrong on the device since it was opened. Call it before trusting a result. */
   check(): void {
     if (this.#failure) throw this.#failure;

@@ -54,7 +54,11 @@ export async function evaluate<Inputs extends string, Outputs extends string>(
     writeTensor(gpu, tensor, data);
     return tensor;
   };
-  const tape = new Tape({ software: gpu.software, training: upstream !== undefined });
+  const tape = new Tape({
+    software: gpu.software,
+    subgroups: gpu.subgroups,
+    training: upstream !== undefined,
+  });
   const keep = (label: string, tensor: Tensor): Tensor => {
     const kept = persistent(label, tensor.shape, tensor.dtype);
     recordCopy(tape, tensor, kept);

@@ -64,12 +64,13 @@ export function recordMatmul(tape: Tape, record: MatmulRecord): void {
     accumulate,
     activation: activationCode[activation],
   };
-  const { kernel, entry, workgroups } = chooseMatmul({ ...params, batch, software: tape.software });
-  tape.dispatch(kernel, entry, {
-    bindings: { a: a.tensor, b: b.tensor, bias: bias ?? a.tensor, c: c.tensor },
-    params,
-    workgroups,
-  });
+  const { software, subgroups } = tape;
+  const plan = chooseMatmul({ ...params, batch, software, subgroups });
+  const { workgroups, constants } = plan;
+  const bindings = { a: a.tensor, b: b.tensor, bias: bias ?? a.tensor, c: c.tensor };
+  const call = { bindings, params, workgroups, constants };
+  if (plan.kernel === 'matmul-quad-vec4') tape.dispatch(plan.kernel, plan.entry, call);
+  else tape.dispatch(plan.kernel, plan.entry, call);
 }
 
 export interface MatmulOptions {

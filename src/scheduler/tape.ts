@@ -53,6 +53,8 @@ export interface GradientTarget {
 export interface TapeOptions {
   /** What the adapter is, for kernels that come in variants. */
   readonly software: boolean;
+  /** The device has the feature `subgroups`; false if not given. */
+  readonly subgroups?: boolean;
   /** False: nothing needs a gradient, dropout is off. */
   readonly training: boolean;
 }
@@ -61,6 +63,7 @@ const maxWorkgroups = 65_535;
 
 export class Tape {
   readonly software: boolean;
+  readonly subgroups: boolean;
   readonly training: boolean;
   readonly dispatches: Dispatch[] = [];
   readonly #backward: (() => void)[] = [];
@@ -68,6 +71,7 @@ export class Tape {
 
   constructor(options: TapeOptions) {
     this.software = options.software;
+    this.subgroups = options.subgroups ?? false;
     this.training = options.training;
   }
 

@@ -45,7 +45,7 @@ export class StepPlan {
       targetInput: persistentTensor(gpu, 'target input', [T, B], 'u32'),
       targetOutput: persistentTensor(gpu, 'target output', [T, B], 'u32'),
     };
-    const tape = new Tape({ software: gpu.software, training });
+    const tape = new Tape({ software: gpu.software, subgroups: gpu.subgroups, training });
     network.recordLoss(tape, inputs, step, labelSmoothing);
     const name = `${training ? 'train' : 'evaluate'} B${B} S${S} T${T}`;
     const plan = await Plan.build(gpu, pool, name, tape, {

@@ -46,7 +46,7 @@ export class UpdatePlan {
     const hyper = persistentTensor(gpu, 'hyper', [hyperSize]);
     const update = persistentTensor(gpu, 'update', [updateSize]);
     const moments = optimizer.moments.map((name) => store.createArenas(name));
-    const tape = new Tape({ software: gpu.software, training: false });
+    const tape = new Tape({ software: gpu.software, subgroups: gpu.subgroups, training: false });
     recordUpdate(tape, store, { optimizer, moments, hyper, update, statistics, maxNorm });
     const plan = await Plan.build(gpu, pool, `update (${optimizer.name})`, tape, {
       dispose: () => [hyper, update, ...moments.flat()].forEach(destroyTensor),
