@@ -1,22 +1,22 @@
 // One GRU step of all directions, the reset after the recurrent product (PyTorch's form); a row of the batch that has
 // ended (t >= length) keeps its state.
-//   [r z] = sigmoid(gates[t] + bias + h[t-1] W_hhᵀ)      q = bias_n + h[t-1] W_hnᵀ
-//   n = tanh(gates_n[t] + r q)                           h[t] = (1 - z) n + z h[t-1]
+//   [r z] = sigmoid(gates[t] + bias_hh + h[t-1] W_hhᵀ)     q = bias_hn + h[t-1] W_hnᵀ
+//   n = tanh(gates_n[t] + r q)                             h[t] = (1 - z) n + z h[t-1]
 // Direction d works at time t = step, or T-1-step where bit d of `reverse` is set; "t-1" is the time of the step
-// before, whose slot is T (the initial state) at step 0. Each product is summed over k in order, starting from the
-// bias, whatever the batch.
+// before, whose slot is T (the initial state) at step 0. A row's products are summed over k in order, starting with the
+// bias: the same to the bit in any batch and in `gru-cell-quads.wgsl`.
 //
-// forward
+// forward: a thread owns 4 rows of the batch and all gates of one unit
 //   gates    [D, T, B, 4H]  in: products with the input in r, z, n, bias_ih included; out: activated r, z, n, and q
 //   h        [T+1, B, D·H]  read at t-1, written at t
-//   weights  [D, H, 3H]     weight_hh transposed
+//   weights  [D, H, H, 4]   weight_hh by k, unit, gate (recurrent-weights.wgsl); the fourth gate is zero
 //   bias     [D, 3H]        bias_hh
 //   lengths  [B]            read where hasLengths = 1
-// backward
-//   gates    [D, T, B, 4H]  at t in: r, z, n, q; out: gradients before the activations of r, z, n, and of q;
+// backward: a thread owns 4 rows of the batch and 4 units
+//   gates    [D, T, B, 4H]  at t in: r, z, n, q; out: gradients of what is activated to r, z, n, and of q;
 //                           read at t+1
 //   h        [T+1, B, D·H]  read (as hRead)
-//   weights  [D, 3H, H]     weight_hh
+//   weights  [D, 3H, H4]    weight_hh, rows padded to H4, the next multiple of 4
 //   upstream [T, B, D·H]    gradient of h after each step; read where hasUpstream = 1
 //   carry    [B, D·H]       in: gradient of h[t] besides upstream and the gates at t+1 (where hasCarry = 1);
 //                           out: what goes on to h[t-1] besides the gates at t
@@ -38,15 +38,12 @@ struct Params {
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read_write> gates: array<f32>;
 @group(0) @binding(2) var<storage, read_write> h: array<f32>;
-@group(0) @binding(3) var<storage, read> weights: array<f32>;
+@group(0) @binding(3) var<storage, read> weights: array<vec4f>;
 @group(0) @binding(4) var<storage, read> bias: array<f32>;
 @group(0) @binding(5) var<storage, read> lengths: array<u32>;
 @group(0) @binding(6) var<storage, read> upstream: array<f32>;
 @group(0) @binding(7) var<storage, read> hRead: array<f32>;
 @group(0) @binding(8) var<storage, read_write> carry: array<f32>;
-
-const rows = 4u; // of the batch, a thread
-const threads = 64u;
 
 fn sigmoid_accurate(x: f32) -> f32 {
   return 1.0 / (1.0 + exp(clamp(-x, -80.0, 80.0)));
@@ -64,9 +61,14 @@ fn timeOf(direction: u32, step: u32) -> u32 {
   return select(step, params.steps - 1u - step, ((params.reverse >> direction) & 1u) == 1u);
 }
 
-// The slot of the state before this step.
+// The slot of the states before this step.
 fn slotBefore(direction: u32) -> u32 {
   return select(timeOf(direction, params.step - 1u), params.steps, params.step == 0u);
+}
+
+// Initial states that are not given are zero, and their slot is never read.
+fn hasBefore() -> bool {
+  return params.step > 0u || params.hasInitial == 1u;
 }
 
 fn ended(row: u32, time: u32) -> bool {
@@ -76,120 +78,142 @@ fn ended(row: u32, time: u32) -> bool {
   return time >= lengths[row];
 }
 
-@compute @workgroup_size(threads)
+// Row r of the result is sum[r] + rows[r] · columns.
+fn outer(sum: mat4x4f, rows: vec4f, columns: vec4f) -> mat4x4f {
+  return mat4x4f(
+    fma(rows.xxxx, columns, sum[0]),
+    fma(rows.yyyy, columns, sum[1]),
+    fma(rows.zzzz, columns, sum[2]),
+    fma(rows.wwww, columns, sum[3]),
+  );
+}
+
+// The step of one row and unit; `sum` holds the recurrent products and bias_hh.
+fn finishForward(direction: u32, row: u32, unit: u32, sum: vec4f) {
+  let H = params.hidden;
+  let time = timeOf(direction, params.step);
+  let slot = params.batch * params.width;
+  let place = row * params.width + direction * H + unit;
+  var hBefore = 0.0;
+  if (hasBefore()) {
+    hBefore = h[slotBefore(direction) * slot + place];
+  }
+  if (ended(row, time)) {
+    h[time * slot + place] = hBefore;
+    return;
+  }
+  let at = ((direction * params.steps + time) * params.batch + row) * 4u * H + unit;
+  let r = sigmoid_accurate(gates[at] + sum.x);
+  let z = sigmoid_accurate(gates[at + H] + sum.y);
+  let n = tanh_accurate(fma(r, sum.z, gates[at + 2u * H]));
+  gates[at] = r;
+  gates[at + H] = z;
+  gates[at + 2u * H] = n;
+  gates[at + 3u * H] = sum.z;
+  h[time * slot + place] = fma(z, hBefore - n, n);
+}
+
+// The step back of one row and unit; `sum` is the gradient of h[t] through the gates of the step after.
+fn finishBackward(direction: u32, row: u32, unit: u32, sum: f32) {
+  let H = params.hidden;
+  let time = timeOf(direction, params.step);
+  let slot = params.batch * params.width;
+  let place = row * params.width + direction * H + unit;
+  var dh = sum;
+  if (params.hasUpstream == 1u) {
+    dh += upstream[time * slot + place];
+  }
+  if (params.hasCarry == 1u) {
+    dh += carry[place];
+  }
+  let at = ((direction * params.steps + time) * params.batch + row) * 4u * H + unit;
+  if (ended(row, time)) {
+    gates[at] = 0.0;
+    gates[at + H] = 0.0;
+    gates[at + 2u * H] = 0.0;
+    gates[at + 3u * H] = 0.0;
+    carry[place] = dh;
+    return;
+  }
+  var hBefore = 0.0;
+  if (hasBefore()) {
+    hBefore = hRead[slotBefore(direction) * slot + place];
+  }
+  let r = gates[at];
+  let z = gates[at + H];
+  let n = gates[at + 2u * H];
+  let q = gates[at + 3u * H];
+  let dn = dh * (1.0 - z) * (1.0 - n * n);
+  gates[at] = dn * q * r * (1.0 - r);
+  gates[at + H] = dh * (hBefore - n) * z * (1.0 - z);
+  gates[at + 2u * H] = dn;
+  gates[at + 3u * H] = dn * r;
+  carry[place] = dh * z;
+}
+
+@compute @workgroup_size(64)
 fn forward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local: vec3u) {
   let H = params.hidden;
   let direction = group.z;
-  let unit = min(group.x * threads + local.x, H - 1u);
-  let row0 = group.y * rows;
-  let last = params.batch - 1u;
-  let row = min(vec4u(row0, row0 + 1u, row0 + 2u, row0 + 3u), vec4u(last));
-  let time = timeOf(direction, params.step);
-  let before = slotBefore(direction);
-  let hasBefore = params.step > 0u || params.hasInitial == 1u;
-
+  let row0 = group.y * 4u;
+  let row = min(vec4u(row0, row0 + 1u, row0 + 2u, row0 + 3u), vec4u(params.batch - 1u));
+  let lane = group.x * 64u + local.x;
+  let unit = min(lane, H - 1u);
   let biasAt = direction * 3u * H + unit;
-  var r4 = vec4f(bias[biasAt]);
-  var z4 = vec4f(bias[biasAt + H]);
-  var q4 = vec4f(bias[biasAt + 2u * H]);
-  if (hasBefore) {
-    let source = (vec4u(before * params.batch) + row) * params.width + direction * H;
-    var w = direction * H * 3u * H + unit;
+  let start = vec4f(bias[biasAt], bias[biasAt + H], bias[biasAt + 2u * H], 0.0);
+  let starts = mat4x4f(start, start, start, start);
+  var sum = starts;
+  if (hasBefore()) {
+    let place = (slotBefore(direction) * params.batch + row) * params.width + direction * H;
+    var w = direction * H * H + unit;
     for (var k = 0u; k < H; k++) {
-      let x = vec4f(h[source.x + k], h[source.y + k], h[source.z + k], h[source.w + k]);
-      r4 = fma(x, vec4f(weights[w]), r4);
-      z4 = fma(x, vec4f(weights[w + H]), z4);
-      q4 = fma(x, vec4f(weights[w + 2u * H]), q4);
-      w += 3u * H;
-    }
-  }
-  if (group.x * threads + local.x >= H) {
-    return;
-  }
-  for (var i = 0u; i < rows && row0 + i < params.batch; i++) {
-    let b = row0 + i;
-    let stateAt = b * params.width + direction * H + unit;
-    let slot = params.batch * params.width;
-    var hBefore = 0.0;
-    if (hasBefore) {
-      hBefore = h[before * slot + stateAt];
-    }
-    if (ended(b, time)) {
-      h[time * slot + stateAt] = hBefore;
-      continue;
-    }
-    let at = ((direction * params.steps + time) * params.batch + b) * 4u * H + unit;
-    let r = sigmoid_accurate(gates[at] + r4[i]);
-    let z = sigmoid_accurate(gates[at + H] + z4[i]);
-    let n = tanh_accurate(fma(r, q4[i], gates[at + 2u * H]));
-    gates[at] = r;
-    gates[at + H] = z;
-    gates[at + 2u * H] = n;
-    gates[at + 3u * H] = q4[i];
-    h[time * slot + stateAt] = fma(z, hBefore - n, n);
-  }
-}
-
-@compute @workgroup_size(threads)
-fn backward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local: vec3u) {
-  let H = params.hidden;
-  let direction = group.z;
-  let unit = min(group.x * threads + local.x, H - 1u);
-  let row0 = group.y * rows;
-  let last = params.batch - 1u;
-  let row = min(vec4u(row0, row0 + 1u, row0 + 2u, row0 + 3u), vec4u(last));
-  let time = timeOf(direction, params.step);
-  let hasBefore = params.step > 0u || params.hasInitial == 1u;
-
-  // The gradient of h[t] through the gates of the step after.
-  var dh = vec4f();
-  if (params.step + 1u < params.steps) {
-    let after = timeOf(direction, params.step + 1u);
-    let source = (vec4u((direction * params.steps + after) * params.batch) + row) * 4u * H;
-    var w = direction * 3u * H * H + unit;
-    for (var k = 0u; k < 3u * H; k++) {
-      // The third block of weight_hh goes with the fourth slot.
-      let x = source + select(k, k + H, k >= 2u * H);
-      dh = fma(vec4f(gates[x.x], gates[x.y], gates[x.z], gates[x.w]), vec4f(weights[w]), dh);
+      let rows = vec4f(h[place.x + k], h[place.y + k], h[place.z + k], h[place.w + k]);
+      sum = outer(sum, rows, weights[w]);
       w += H;
     }
   }
-  if (group.x * threads + local.x >= H) {
+  if (lane >= H) {
     return;
   }
-  for (var i = 0u; i < rows && row0 + i < params.batch; i++) {
-    let b = row0 + i;
-    let stateAt = b * params.width + direction * H + unit;
-    let slot = params.batch * params.width;
-    var dhRow = dh[i];
-    if (params.hasUpstream == 1u) {
-      dhRow += upstream[time * slot + stateAt];
+  // Indexed by a variable, so not the same variable that the loop adds to.
+  let sums = array<vec4f, 4>(sum[0], sum[1], sum[2], sum[3]);
+  let rows = min(4u, params.batch - row0);
+  for (var r = 0u; r < rows; r++) {
+    finishForward(direction, row0 + r, unit, sums[r]);
+  }
+}
+
+@compute @workgroup_size(64)
+fn backward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local: vec3u) {
+  let H = params.hidden;
+  let direction = group.z;
+  let row0 = group.y * 4u;
+  let row = min(vec4u(row0, row0 + 1u, row0 + 2u, row0 + 3u), vec4u(params.batch - 1u));
+  let unit0 = (group.x * 64u + local.x) * 4u;
+  var sum = mat4x4f();
+  if (params.step + 1u < params.steps) {
+    let after = timeOf(direction, params.step + 1u);
+    let columns = (H + 3u) / 4u;
+    var w = direction * 3u * H * columns + min(unit0 / 4u, columns - 1u);
+    for (var gate = 0u; gate < 3u; gate++) {
+      // The third gate of weight_hh goes with q, the fourth slot.
+      let slot = select(gate, 3u, gate == 2u);
+      let place = ((direction * params.steps + after) * params.batch + row) * 4u * H + slot * H;
+      for (var k = 0u; k < H; k++) {
+        let rows = vec4f(gates[place.x + k], gates[place.y + k], gates[place.z + k], gates[place.w + k]);
+        sum = outer(sum, rows, weights[w]);
+        w += columns;
+      }
     }
-    if (params.hasCarry == 1u) {
-      dhRow += carry[stateAt];
+  }
+  // Indexed by a variable, so not the same variable that the loop adds to.
+  let sums = array<vec4f, 4>(sum[0], sum[1], sum[2], sum[3]);
+  let rows = min(4u, params.batch - row0);
+  for (var i = 0u; i < 4u * rows; i++) {
+    let r = i / 4u;
+    let j = i & 3u;
+    if (unit0 + j < H) {
+      finishBackward(direction, row0 + r, unit0 + j, sums[r][j]);
     }
-    let at = ((direction * params.steps + time) * params.batch + b) * 4u * H + unit;
-    if (ended(b, time)) {
-      gates[at] = 0.0;
-      gates[at + H] = 0.0;
-      gates[at + 2u * H] = 0.0;
-      gates[at + 3u * H] = 0.0;
-      carry[stateAt] = dhRow;
-      continue;
-    }
-    var hBefore = 0.0;
-    if (hasBefore) {
-      hBefore = hRead[slotBefore(direction) * slot + stateAt];
-    }
-    let r = gates[at];
-    let z = gates[at + H];
-    let n = gates[at + 2u * H];
-    let q = gates[at + 3u * H];
-    let dn = dhRow * (1.0 - z) * (1.0 - n * n);
-    gates[at] = dn * q * r * (1.0 - r);
-    gates[at + H] = dhRow * (hBefore - n) * z * (1.0 - z);
-    gates[at + 2u * H] = dn;
-    gates[at + 3u * H] = dn * r;
-    carry[stateAt] = dhRow * z;
   }
 }

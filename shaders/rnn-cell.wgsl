@@ -1,21 +1,22 @@
 // One step of the simple cell in all directions; a row of the batch that has ended (t >= length) keeps its state.
-//   h[t] = act(gates[t] + bias + h[t-1] W_hhᵀ),   act = tanh, or relu where relu = 1
+//   h[t] = act(gates[t] + bias_hh + h[t-1] W_hhᵀ),   act = tanh, or relu where relu = 1
 // Direction d works at time t = step, or T-1-step where bit d of `reverse` is set; "t-1" is the time of the step
-// before, whose slot is T (the initial state) at step 0. Each product is summed over k in order, starting from the
-// bias, whatever the batch.
+// before, whose slot is T (the initial state) at step 0. A row's products are summed over k in order, starting with the
+// bias: the same to the bit in any batch and in `rnn-cell-quads.wgsl`.
 //
-// forward
+// forward: a thread owns 4 rows of the batch and 4 units
 //   gates    [D, T, B, H]   in: products with the input, bias_ih included; out: the activated value
 //   h        [T+1, B, D·H]  read at t-1, written at t
-//   weights  [D, H, H]      weight_hh transposed
+//   weights  [D, H, H4]     weight_hh by k, unit, rows padded to H4, the next multiple of 4 (recurrent-weights.wgsl)
 //   bias     [D, H]         bias_hh
 //   lengths  [B]            read where hasLengths = 1
-// backward
+// backward: a thread owns 4 rows of the batch and 4 units
 //   gates    [D, T, B, H]   at t in: activated values, out: gradients before the activation; read at t+1
-//   weights  [D, H, H]      weight_hh
+//   weights  [D, H, H4]     weight_hh, rows padded
 //   upstream [T, B, D·H]    gradient of h after each step; read where hasUpstream = 1
-//   carry    [B, D·H]       in: gradient of h[t] besides upstream and the gates at t+1 (where hasCarry = 1);
-//                           out: what goes on to h[t-1] besides the gates at t
+//   carry    [B, D·H]       in: gradient of h[t] besides upstream and the gates at t+1 (where hasCarry = 1); out: what
+//                           goes on to h[t-1] besides the gates at t. Nothing does without lengths: then it is
+//                           written at step 0 only
 // Nothing that is written may share a buffer with anything else.
 
 struct Params {
@@ -35,14 +36,11 @@ struct Params {
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read_write> gates: array<f32>;
 @group(0) @binding(2) var<storage, read_write> h: array<f32>;
-@group(0) @binding(3) var<storage, read> weights: array<f32>;
+@group(0) @binding(3) var<storage, read> weights: array<vec4f>;
 @group(0) @binding(4) var<storage, read> bias: array<f32>;
 @group(0) @binding(5) var<storage, read> lengths: array<u32>;
 @group(0) @binding(6) var<storage, read> upstream: array<f32>;
 @group(0) @binding(7) var<storage, read_write> carry: array<f32>;
-
-const rows = 4u; // of the batch, a thread
-const threads = 64u;
 
 fn tanh_accurate(x: f32) -> f32 {
   let square = x * x;
@@ -56,9 +54,14 @@ fn timeOf(direction: u32, step: u32) -> u32 {
   return select(step, params.steps - 1u - step, ((params.reverse >> direction) & 1u) == 1u);
 }
 
-// The slot of the state before this step.
+// The slot of the states before this step.
 fn slotBefore(direction: u32) -> u32 {
   return select(timeOf(direction, params.step - 1u), params.steps, params.step == 0u);
+}
+
+// Initial states that are not given are zero, and their slot is never read.
+fn hasBefore() -> bool {
+  return params.step > 0u || params.hasInitial == 1u;
 }
 
 fn ended(row: u32, time: u32) -> bool {
@@ -68,102 +71,130 @@ fn ended(row: u32, time: u32) -> bool {
   return time >= lengths[row];
 }
 
-@compute @workgroup_size(threads)
-fn forward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local: vec3u) {
-  let H = params.hidden;
-  let direction = group.z;
-  let unit = min(group.x * threads + local.x, H - 1u);
-  let row0 = group.y * rows;
-  let last = params.batch - 1u;
-  let row = min(vec4u(row0, row0 + 1u, row0 + 2u, row0 + 3u), vec4u(last));
-  let time = timeOf(direction, params.step);
-  let before = slotBefore(direction);
-  let hasBefore = params.step > 0u || params.hasInitial == 1u;
+// Row r of the result is sum[r] + rows[r] · columns.
+fn outer(sum: mat4x4f, rows: vec4f, columns: vec4f) -> mat4x4f {
+  return mat4x4f(
+    fma(rows.xxxx, columns, sum[0]),
+    fma(rows.yyyy, columns, sum[1]),
+    fma(rows.zzzz, columns, sum[2]),
+    fma(rows.wwww, columns, sum[3]),
+  );
+}
 
-  var sum = vec4f(bias[direction * H + unit]);
-  if (hasBefore) {
-    let source = (vec4u(before * params.batch) + row) * params.width + direction * H;
-    var w = direction * H * H + unit;
-    for (var k = 0u; k < H; k++) {
-      let x = vec4f(h[source.x + k], h[source.y + k], h[source.z + k], h[source.w + k]);
-      sum = fma(x, vec4f(weights[w]), sum);
-      w += H;
+// The step of one row and unit; `sum` holds the recurrent products and bias_hh.
+fn finishForward(direction: u32, row: u32, unit: u32, sum: f32) {
+  let H = params.hidden;
+  let time = timeOf(direction, params.step);
+  let slot = params.batch * params.width;
+  let place = row * params.width + direction * H + unit;
+  if (ended(row, time)) {
+    var hBefore = 0.0;
+    if (hasBefore()) {
+      hBefore = h[slotBefore(direction) * slot + place];
     }
-  }
-  if (group.x * threads + local.x >= H) {
+    h[time * slot + place] = hBefore;
     return;
   }
-  for (var r = 0u; r < rows && row0 + r < params.batch; r++) {
-    let b = row0 + r;
-    let stateAt = b * params.width + direction * H + unit;
-    let slot = params.batch * params.width;
-    if (ended(b, time)) {
-      var hBefore = 0.0;
-      if (hasBefore) {
-        hBefore = h[before * slot + stateAt];
-      }
-      h[time * slot + stateAt] = hBefore;
-      continue;
-    }
-    let at = ((direction * params.steps + time) * params.batch + b) * H + unit;
-    let total = gates[at] + sum[r];
-    var value = max(total, 0.0);
-    if (params.relu == 0u) {
-      value = tanh_accurate(total);
-    }
-    gates[at] = value;
-    h[time * slot + stateAt] = value;
+  let at = ((direction * params.steps + time) * params.batch + row) * H + unit;
+  let total = gates[at] + sum;
+  var value = max(total, 0.0);
+  if (params.relu == 0u) {
+    value = tanh_accurate(total);
+  }
+  gates[at] = value;
+  h[time * slot + place] = value;
+}
+
+// The step back of one row and unit; `sum` is the gradient of h[t] through the gates of the step after.
+fn finishBackward(direction: u32, row: u32, unit: u32, sum: f32) {
+  let H = params.hidden;
+  let time = timeOf(direction, params.step);
+  let slot = params.batch * params.width;
+  let place = row * params.width + direction * H + unit;
+  var dh = sum;
+  if (params.hasUpstream == 1u) {
+    dh += upstream[time * slot + place];
+  }
+  if (params.hasCarry == 1u) {
+    dh += carry[place];
+  }
+  let at = ((direction * params.steps + time) * params.batch + row) * H + unit;
+  if (ended(row, time)) {
+    gates[at] = 0.0;
+    carry[place] = dh;
+    return;
+  }
+  let value = gates[at];
+  var slope = select(0.0, 1.0, value > 0.0);
+  if (params.relu == 0u) {
+    slope = 1.0 - value * value;
+  }
+  gates[at] = dh * slope;
+  if (params.hasLengths == 1u || params.step == 0u) {
+    carry[place] = 0.0;
   }
 }
 
-@compute @workgroup_size(threads)
+@compute @workgroup_size(64)
+fn forward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local: vec3u) {
+  let H = params.hidden;
+  let direction = group.z;
+  let row0 = group.y * 4u;
+  let row = min(vec4u(row0, row0 + 1u, row0 + 2u, row0 + 3u), vec4u(params.batch - 1u));
+  let unit0 = (group.x * 64u + local.x) * 4u;
+  let unit = min(vec4u(unit0, unit0 + 1u, unit0 + 2u, unit0 + 3u), vec4u(H - 1u)) + direction * H;
+  let start = vec4f(bias[unit.x], bias[unit.y], bias[unit.z], bias[unit.w]);
+  let starts = mat4x4f(start, start, start, start);
+  var sum = starts;
+  if (hasBefore()) {
+    let place = (slotBefore(direction) * params.batch + row) * params.width + direction * H;
+    let columns = (H + 3u) / 4u;
+    var w = direction * H * columns + min(unit0 / 4u, columns - 1u);
+    for (var k = 0u; k < H; k++) {
+      let rows = vec4f(h[place.x + k], h[place.y + k], h[place.z + k], h[place.w + k]);
+      sum = outer(sum, rows, weights[w]);
+      w += columns;
+    }
+  }
+  // Indexed by a variable, so not the same variable that the loop adds to.
+  let sums = array<vec4f, 4>(sum[0], sum[1], sum[2], sum[3]);
+  let rows = min(4u, params.batch - row0);
+  for (var i = 0u; i < 4u * rows; i++) {
+    let r = i / 4u;
+    let j = i & 3u;
+    if (unit0 + j < H) {
+      finishForward(direction, row0 + r, unit0 + j, sums[r][j]);
+    }
+  }
+}
+
+@compute @workgroup_size(64)
 fn backward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local: vec3u) {
   let H = params.hidden;
   let direction = group.z;
-  let unit = min(group.x * threads + local.x, H - 1u);
-  let row0 = group.y * rows;
-  let last = params.batch - 1u;
-  let row = min(vec4u(row0, row0 + 1u, row0 + 2u, row0 + 3u), vec4u(last));
-  let time = timeOf(direction, params.step);
-
-  // The gradient of h[t] through the gates of the step after.
-  var dh = vec4f();
+  let row0 = group.y * 4u;
+  let row = min(vec4u(row0, row0 + 1u, row0 + 2u, row0 + 3u), vec4u(params.batch - 1u));
+  let unit0 = (group.x * 64u + local.x) * 4u;
+  var sum = mat4x4f();
   if (params.step + 1u < params.steps) {
     let after = timeOf(direction, params.step + 1u);
-    let source = (vec4u((direction * params.steps + after) * params.batch) + row) * H;
-    var w = direction * H * H + unit;
+    let place = ((direction * params.steps + after) * params.batch + row) * H;
+    let columns = (H + 3u) / 4u;
+    var w = direction * H * columns + min(unit0 / 4u, columns - 1u);
     for (var k = 0u; k < H; k++) {
-      let x = vec4f(gates[source.x + k], gates[source.y + k], gates[source.z + k], gates[source.w + k]);
-      dh = fma(x, vec4f(weights[w]), dh);
-      w += H;
+      let rows = vec4f(gates[place.x + k], gates[place.y + k], gates[place.z + k], gates[place.w + k]);
+      sum = outer(sum, rows, weights[w]);
+      w += columns;
     }
   }
-  if (group.x * threads + local.x >= H) {
-    return;
-  }
-  for (var r = 0u; r < rows && row0 + r < params.batch; r++) {
-    let b = row0 + r;
-    let stateAt = b * params.width + direction * H + unit;
-    let slot = params.batch * params.width;
-    var dhRow = dh[r];
-    if (params.hasUpstream == 1u) {
-      dhRow += upstream[time * slot + stateAt];
+  // Indexed by a variable, so not the same variable that the loop adds to.
+  let sums = array<vec4f, 4>(sum[0], sum[1], sum[2], sum[3]);
+  let rows = min(4u, params.batch - row0);
+  for (var i = 0u; i < 4u * rows; i++) {
+    let r = i / 4u;
+    let j = i & 3u;
+    if (unit0 + j < H) {
+      finishBackward(direction, row0 + r, unit0 + j, sums[r][j]);
     }
-    if (params.hasCarry == 1u) {
-      dhRow += carry[stateAt];
-    }
-    let at = ((direction * params.steps + time) * params.batch + b) * H + unit;
-    if (ended(b, time)) {
-      gates[at] = 0.0;
-      carry[stateAt] = dhRow;
-      continue;
-    }
-    let value = gates[at];
-    var slope = select(0.0, 1.0, value > 0.0);
-    if (params.relu == 0u) {
-      slope = 1.0 - value * value;
-    }
-    gates[at] = dhRow * slope;
-    carry[stateAt] = 0.0;
   }
 }

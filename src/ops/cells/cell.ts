@@ -30,14 +30,14 @@ export interface CellStep {
 }
 
 export interface CellForwardStep extends CellStep {
-  /** [D, H, G·H]: each direction's weight_hh, transposed. */
+  /** [D, H, columns]: weight_hh as `shaders/recurrent-weights.wgsl` packs it, with `packedStride` columns a unit. */
   readonly weights: Tensor;
   /** [D, G·H]: each direction's bias_hh. */
   readonly bias: Tensor;
 }
 
 export interface CellBackwardStep extends CellStep {
-  /** [D, G·H, H]: each direction's weight_hh. */
+  /** [D, G·H, H4]: each direction's weight_hh; H4 is H rounded up to a multiple of 4, what lies beyond H is undefined. */
   readonly weights: Tensor;
   /** [T, B, D·H], the gradient of h after each step; undefined: nothing reached it. */
   readonly upstream: Tensor | undefined;
@@ -90,7 +90,22 @@ export function stepParams({
   };
 }
 
-/** The grid of a kernel whose workgroups own 64 units of 4 rows each of one direction. */
-export function stepGrid({ batch, hidden, directions }: CellStep): [number, number, number] {
-  return [Math.ceil(hidden / 64), Math.ceil(batch / 4), directions];
+/** Columns a unit in the packed weights: a power of two, so that the gates of a unit never cross 16 bytes for nothing. */
+export function packedStride(gates: number): number {
+  return 2 ** Math.ceil(Math.log2(gates));
+}
+
+/**
+ * Which of a cell's two kernels takes a step, and its grid. `quads` is for adapters that run on the CPU: 16 rows of the
+ * batch in a quad of lanes, worth it where more than a quarter of them exist. The other one gives a thread 4 rows.
+ * `lanes` is how many threads (of whole quads) one row takes.
+ */
+export function stepGrid(
+  tape: Tape,
+  { batch, directions }: CellStep,
+  lanes: number,
+): { quads: boolean; workgroups: [number, number, number] } {
+  const quads = tape.software && tape.subgroups && batch > 4;
+  const [width, rows] = quads ? [8, 16] : [64, 4];
+  return { quads, workgroups: [Math.ceil(lanes / width), Math.ceil(batch / rows), directions] };
 }

@@ -13,16 +13,18 @@ export const gruCell: Cell = {
 
   forward(tape, step) {
     const { gates, weights, bias } = step;
-    tape.dispatch('gru-cell', 'forward', {
+    const { quads, workgroups } = stepGrid(tape, step, step.hidden);
+    tape.dispatch(quads ? 'gru-cell-quads' : 'gru-cell', 'forward', {
       bindings: { gates, h: step.states[0]!, weights, bias, lengths: step.lengths ?? weights },
       params: { ...stepParams(step), hasUpstream: 0, hasCarry: 0 },
-      workgroups: stepGrid(step),
+      workgroups,
     });
   },
 
   backward(tape, step) {
     const { gates, weights, upstream, hasCarry } = step;
-    tape.dispatch('gru-cell', 'backward', {
+    const { quads, workgroups } = stepGrid(tape, step, Math.ceil(step.hidden / 4));
+    tape.dispatch(quads ? 'gru-cell-quads' : 'gru-cell', 'backward', {
       bindings: {
         gates,
         hRead: step.states[0]!,
@@ -32,7 +34,7 @@ export const gruCell: Cell = {
         carry: step.carry[0]!,
       },
       params: { ...stepParams(step), hasUpstream: upstream ? 1 : 0, hasCarry },
-      workgroups: stepGrid(step),
+      workgroups,
     });
   },
 };

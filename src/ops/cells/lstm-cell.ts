@@ -1,6 +1,5 @@
 /** LSTM (Hochreiter & Schmidhuber 1997, with forget gate) in PyTorch's form: gates i, f, g, o; states h, c. */
-import type { Cell } from './cell.ts';
-import { stepGrid, stepParams } from './cell.ts';
+import { type Cell, stepGrid, stepParams } from './cell.ts';
 
 export const lstmCell: Cell = {
   name: 'lstm',
@@ -12,17 +11,22 @@ export const lstmCell: Cell = {
   forward(tape, step) {
     const [h, c] = step.states;
     const { gates, weights, bias } = step;
-    tape.dispatch('lstm-cell', 'forward', {
+    const { quads, workgroups } = stepGrid(tape, step, step.hidden);
+    tape.dispatch(quads ? 'lstm-cell-quads' : 'lstm-cell', 'forward', {
       bindings: { gates, h: h!, c: c!, weights, bias, lengths: step.lengths ?? weights },
       params: { ...stepParams(step), hasUpstream: 0, hasCarry: 0 },
-      workgroups: stepGrid(step),
+      workgroups,
     });
   },
 
   backward(tape, step) {
     const [carryH, carryC] = step.carry;
-    const { gates, weights, upstream, hasCarry } = step;
-    tape.dispatch('lstm-cell', 'backward', {
+    const { gates, weights, upstream } = step;
+    // Nothing but the final states' gradient comes to h by another way than its gates, unless a row has ended.
+    const first = step.step === step.steps - 1;
+    const hasCarry = step.lengths || first ? step.hasCarry : step.hasCarry & ~1;
+    const { quads, workgroups } = stepGrid(tape, step, Math.ceil(step.hidden / 4));
+    tape.dispatch(quads ? 'lstm-cell-quads' : 'lstm-cell', 'backward', {
       bindings: {
         gates,
         cRead: step.states[1]!,
@@ -33,7 +37,7 @@ export const lstmCell: Cell = {
         carryC: carryC!,
       },
       params: { ...stepParams(step), hasUpstream: upstream ? 1 : 0, hasCarry },
-      workgroups: stepGrid(step),
+      workgroups,
     });
   },
 };

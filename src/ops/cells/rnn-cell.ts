@@ -13,16 +13,21 @@ function makeRnnCell(name: string, relu: 0 | 1): Cell {
 
     forward(tape, step) {
       const { gates, weights, bias } = step;
-      tape.dispatch('rnn-cell', 'forward', {
+      const { quads, workgroups } = stepGrid(tape, step, Math.ceil(step.hidden / 4));
+      tape.dispatch(quads ? 'rnn-cell-quads' : 'rnn-cell', 'forward', {
         bindings: { gates, h: step.states[0]!, weights, bias, lengths: step.lengths ?? weights },
         params: { ...stepParams(step), relu, hasUpstream: 0, hasCarry: 0 },
-        workgroups: stepGrid(step),
+        workgroups,
       });
     },
 
     backward(tape, step) {
-      const { gates, weights, upstream, hasCarry } = step;
-      tape.dispatch('rnn-cell', 'backward', {
+      const { gates, weights, upstream } = step;
+      // Nothing but the final state's gradient comes by another way than the gates, unless a row has ended.
+      const first = step.step === step.steps - 1;
+      const hasCarry = step.lengths || first ? step.hasCarry : 0;
+      const { quads, workgroups } = stepGrid(tape, step, Math.ceil(step.hidden / 4));
+      tape.dispatch(quads ? 'rnn-cell-quads' : 'rnn-cell', 'backward', {
         bindings: {
           gates,
           weights,
@@ -31,7 +36,7 @@ function makeRnnCell(name: string, relu: 0 | 1): Cell {
           carry: step.carry[0]!,
         },
         params: { ...stepParams(step), relu, hasUpstream: upstream ? 1 : 0, hasCarry },
-        workgroups: stepGrid(step),
+        workgroups,
       });
     },
   };
