@@ -1,6 +1,8 @@
 // y[yOffset + j] = sum_i x[xOffset + i*xRow + j]   for i < rows, j < columns; added where accumulate = 1.
-// A bias gradient. One workgroup owns 16 columns; its 16 lanes a column each sum every 16th row, then lane 0
-// adds the 16 partial sums in order, so that the result depends on nothing but x.
+// A bias gradient, in an order that depends on nothing but x.
+//   tree    one workgroup owns 16 columns; its 16 lanes a column each sum every 16th row, then lane 0 adds the 16
+//           partial sums in order
+//   serial  one lane a column, for adapters on which a barrier costs more than the whole sum (SwiftShader)
 //
 //   x  read     rows of length `columns`, xRow apart
 //   y  written  [columns]; must not be x's buffer
@@ -22,8 +24,17 @@ const width = 16u;
 const lanes = 16u;
 var<workgroup> partial: array<f32, width * lanes>;
 
+fn store(column: u32, sum: f32) {
+  let place = params.yOffset + column;
+  if (params.accumulate == 1u) {
+    y[place] += sum;
+  } else {
+    y[place] = sum;
+  }
+}
+
 @compute @workgroup_size(width, lanes)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local: vec3u) {
+fn tree(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local: vec3u) {
   let column = group.x * width + local.x;
   var sum = 0.0;
   if (column < params.columns) {
@@ -38,10 +49,19 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local
     for (var lane = 0u; lane < lanes; lane++) {
       total += partial[lane * width + local.x];
     }
-    let place = params.yOffset + column;
-    if (params.accumulate == 1u) {
-      total += y[place];
-    }
-    y[place] = total;
+    store(column, total);
   }
+}
+
+@compute @workgroup_size(width)
+fn serial(@builtin(global_invocation_id) id: vec3u) {
+  let column = id.x;
+  if (column >= params.columns) {
+    return;
+  }
+  var sum = 0.0;
+  for (var row = 0u; row < params.rows; row++) {
+    sum += x[params.xOffset + row * params.xRow + column];
+  }
+  store(column, sum);
 }

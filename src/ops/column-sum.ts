@@ -11,7 +11,7 @@ export function recordColumnSumRows(
   columns: number,
   y: { tensor: Tensor; offset?: number; accumulate: 0 | 1 },
 ): void {
-  tape.dispatch('column-sum', 'main', {
+  tape.dispatch('column-sum', tape.software ? 'serial' : 'tree', {
     bindings: { x: x.tensor, y: y.tensor },
     params: {
       rows,
