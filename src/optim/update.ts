@@ -34,7 +34,11 @@ const mostGroups = 4096;
  *
  * @throws ShapeError where a tensor has the wrong shape
  */
-export function recordUpdate(tape: Tape, store: ParameterStore, options: UpdateOptions): void {
+export function recordUpdate(
+  tape: Tape,
+  store: Pick<ParameterStore, 'segments'>,
+  options: UpdateOptions,
+): void {
   const { optimizer, moments, hyper, update } = options;
   const { segments } = store;
   expectShape(hyper, hyperSize);
@@ -53,7 +57,11 @@ export function recordUpdate(tape: Tape, store: ParameterStore, options: UpdateO
   }
 }
 
-function recordNorm(tape: Tape, store: ParameterStore, { update, statistics, maxNorm }: UpdateOptions): void {
+function recordNorm(
+  tape: Tape,
+  store: Pick<ParameterStore, 'segments'>,
+  { update, statistics, maxNorm }: UpdateOptions,
+): void {
   const groupsOf = store.segments.map(({ gradients }) =>
     Math.min(mostGroups, Math.ceil(gradients.size / valuesPerGroup)),
   );
