@@ -31,6 +31,7 @@ export class Gpu {
   }
 
   readonly #onUncapturedError = (event: Event): void => {
+    if (this.#owns) event.preventDefault(); // else it is printed too
     const { error } = event as GPUUncapturedErrorEvent;
     this.#fail(
       error.constructor.name === 'GPUOutOfMemoryError'
