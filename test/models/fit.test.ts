@@ -151,6 +151,21 @@ describe('models', () => {
     await expect(load(gpu, files)).rejects.toThrow('src_vocab.txt');
   });
 
+  test('is used while it trains, by several at once, as if each were alone', async () => {
+    using model = await newModel();
+    const lines = [words.slice(0, 4), words.slice(4, 8), words.slice(8)];
+    const alone: string[][] = [];
+    for (const part of lines) alone.push(await model.translate(part));
+    expect(await Promise.all(lines.map((part) => model.translate(part)))).toEqual(alone);
+    const [first, second] = await Promise.all([model.evaluate(dev), model.evaluate(pairs)]);
+    expect([first, second]).toEqual([await model.evaluate(dev), await model.evaluate(pairs)]);
+
+    using other = await newModel();
+    await other.fit(pairs, { updates: 5 });
+    await Promise.all([model.fit(pairs, { updates: 5 }), ...lines.map((part) => model.translate(part))]);
+    expect(await model.saveWeights()).toEqual(await other.saveWeights());
+  });
+
   test('a disposed model says so, and hurts no other on its device', async () => {
     const gpu = await testGpu();
     using other = await newModel();
