@@ -1,15 +1,20 @@
 /** `couplet doctor`: what this machine offers, and whether its kernels compute what they should. */
 import { collectDoctorReport } from '../node/doctor.ts';
 import { formatDoctorReport } from '../node/doctor-text.ts';
-import type { AdapterOption } from './session.ts';
+import { adapterOption, command } from './arguments.ts';
 
-export interface DoctorCommandOptions extends AdapterOption {
-  readonly json?: boolean;
-}
-
-export async function runDoctor(options: DoctorCommandOptions): Promise<void> {
-  const report = await collectDoctorReport(
-    options.adapter === undefined ? {} : { adapter: String(options.adapter) },
-  );
-  process.stdout.write(options.json ? `${JSON.stringify(report, null, 2)}\n` : formatDoctorReport(report));
-}
+export const doctorCommand = command({
+  name: 'doctor',
+  summary: 'Report adapters, limits and features, and test every kernel against a CPU reference',
+  details: 'Exits with 0 where a device opens and every kernel is right, with 1 otherwise.',
+  options: {
+    json: { help: 'Print JSON' },
+    adapter: adapterOption,
+  },
+  examples: [{ line: 'doctor' }, { line: 'doctor --adapter swiftshader --json' }],
+  async run(_, { json, adapter }) {
+    const report = await collectDoctorReport(adapter === undefined ? {} : { adapter });
+    process.stdout.write(json ? `${JSON.stringify(report, null, 2)}\n` : formatDoctorReport(report));
+    if (!report.ok) process.exitCode = 1;
+  },
+});

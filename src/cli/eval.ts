@@ -1,42 +1,71 @@
 /** `couplet eval`: a trained model's figures on held-out pairs. */
+import type { ParallelText } from '../data/parallel.ts';
 import { UsageError } from '../errors.ts';
-import { loadPairs } from '../node/load-data.ts';
-import { loadRun } from '../node/load-run.ts';
+import { readModelDescription } from '../models/model-files.ts';
+import { Seq2Seq } from '../models/seq2seq.ts';
+import { loadOtherPairs, loadPairs } from '../node/load-data.ts';
+import { readRun } from '../node/load-run.ts';
 import { readParallel } from '../node/text-files.ts';
-import type { Config } from '../train/config/types.ts';
-import { printEvaluation } from './eval-text.ts';
-import { type AdapterOption, openDevice, say } from './session.ts';
+import type { DataConfig } from '../train/config/types.ts';
+import { adapterOption, command } from './arguments.ts';
+import { evaluationText } from './eval-text.ts';
+import { openDevice, say } from './session.ts';
 
-export interface EvalOptions extends AdapterOption {
-  readonly src?: unknown;
-  readonly ref?: unknown;
-  readonly json?: boolean;
-}
-
-export async function runEval(path: string, options: EvalOptions): Promise<void> {
-  if ((options.src === undefined) !== (options.ref === undefined)) {
-    throw new UsageError('eval needs both --src and --ref, or neither to score the test data of the run');
-  }
-  using gpu = await openDevice(options);
-  const { model, warnings } = await loadRun(gpu, String(path));
-  try {
+export const evalCommand = command({
+  name: 'eval',
+  argument: { name: 'RUN', help: 'a run folder' },
+  summary: 'Score a trained model on held-out pairs',
+  details: `Without --data, or --src and --ref, the pairs are the run's own data.test. Loss, perplexity and token accuracy are
+of the given references (teacher forcing); the other figures, which testing.eval_metrics of the run names, compare what
+the model puts out with them. Pairs with an empty side are left out.`,
+  options: {
+    data: { value: 'FILE', help: 'Pairs as in data.test: a TSV file, or the prefix of parallel files' },
+    src: { value: 'FILE', help: 'Source lines' },
+    ref: { value: 'FILE', help: 'Reference lines, one for each source line' },
+    json: { help: 'Print JSON' },
+    adapter: adapterOption,
+  },
+  examples: [
+    { line: 'eval runs/quickstart' },
+    { line: 'eval runs/quickstart --data dev.tsv' },
+    { line: 'eval runs/quickstart --src test.src --ref test.trg --json' },
+  ],
+  async run(path, options) {
+    if ((options.src === undefined) !== (options.ref === undefined)) {
+      throw new UsageError('eval needs both --src and --ref');
+    }
+    if (options.src !== undefined && options.data !== undefined) {
+      throw new UsageError('eval takes --data, or --src and --ref, not both');
+    }
+    const { files, warnings } = await readRun(path);
     for (const warning of warnings) say(`warning: ${warning}`);
-    const text =
-      options.src === undefined
-        ? await loadTest(model.config)
-        : await readParallel(String(options.src), String(options.ref));
-    const evaluation = await model.evaluate(text);
-    if (options.json)
-      process.stdout.write(`${JSON.stringify({ data: text.name, ...evaluation }, null, 2)}\n`);
-    else printEvaluation(text.name, evaluation);
-  } finally {
-    await model.dispose();
-  }
+    const text = await readPairs(readModelDescription(files, path).config.data, options);
+    using gpu = await openDevice(options.adapter);
+    const model = Seq2Seq.fromFiles(gpu, files, path);
+    try {
+      const { samples, ...evaluation } = await model.evaluate(text);
+      process.stdout.write(
+        options.json
+          ? `${JSON.stringify({ data: text.name, ...evaluation }, null, 2)}\n`
+          : evaluationText(text.name, { samples, ...evaluation }),
+      );
+    } finally {
+      model.dispose();
+    }
+  },
+});
+
+interface Sources {
+  readonly data: string | undefined;
+  readonly src: string | undefined;
+  readonly ref: string | undefined;
 }
 
-function loadTest({ data }: Config) {
-  if (data.test === null) {
-    throw new UsageError('this run names no test data: give --src FILE and --ref FILE');
+function readPairs(config: DataConfig, { data, src, ref }: Sources): Promise<ParallelText> {
+  if (src !== undefined && ref !== undefined) return readParallel(src, ref);
+  if (data !== undefined) return loadOtherPairs(data, config);
+  if (config.test === null) {
+    throw new UsageError('this run names no test data: give --data FILE, or --src FILE and --ref FILE');
   }
-  return loadPairs(data.test, data);
+  return loadPairs(config.test, config);
 }

@@ -1,5 +1,6 @@
 /** The progress of training: a bar with rate and time left on a terminal, plain lines elsewhere. */
 import type { ProgressReport, Sample, TrainingReport, ValidationReport } from '../train/reports.ts';
+import { printable } from './session.ts';
 
 const barWidth = 24;
 const redrawEvery = 100; // milliseconds
@@ -45,7 +46,7 @@ export class TrainingProgress {
   line(text: string): void {
     if (this.#hasBar) this.#out.write('\r\u001b[K');
     this.#hasBar = false;
-    this.#out.write(`${text}\n`);
+    this.#out.write(`${printable(text)}\n`);
   }
 
   end(): void {

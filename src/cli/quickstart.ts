@@ -1,84 +1,95 @@
 /** `couplet quickstart`: the whole way on real data, from text files to a model that pronounces words it never saw. */
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { ParallelText } from '../data/parallel.ts';
 import { decodeText } from '../data/text.ts';
 import { attentionPicture } from '../models/attention-picture.ts';
-import type { Seq2Seq } from '../models/seq2seq.ts';
 import { writeFileAtomic } from '../node/atomic-files.ts';
 import { readBytes } from '../node/text-files.ts';
-import { TrainingRun } from '../node/training-run.ts';
+import { readForNewRun, TrainingRun } from '../node/training-run.ts';
 import { parseConfig } from '../train/config/parse.ts';
 import { resolvePaths } from '../train/config/resolve-paths.ts';
-import { printEvaluation } from './eval-text.ts';
+import type { Config } from '../train/config/types.ts';
+import { adapterOption, command } from './arguments.ts';
+import { evaluationText } from './eval-text.ts';
 import { describeSample, formatSeconds } from './progress.ts';
-import { type AdapterOption, list, openDevice, say } from './session.ts';
-import { train } from './train.ts';
+import { openDevice, printable, say } from './session.ts';
+import { scoreTest, train } from './train.ts';
 
-export interface QuickstartOptions extends AdapterOption {
-  readonly out?: unknown;
-  readonly set?: unknown;
-}
-
+const standardFolder = join('runs', 'quickstart');
 const shownWords = 12;
 
-export async function runQuickstart(options: QuickstartOptions): Promise<void> {
+export const quickstartCommand = command({
+  name: 'quickstart',
+  summary: 'Train a small pronunciation model on real data, then show what it learnt',
+  details: `Hungarian words and their phonemes (SIGMORPHON 2020) come with Couplet. It takes minutes on a software adapter, seconds
+on a GPU. An older quick start in ${standardFolder} is replaced; no other folder is.`,
+  options: {
+    out: { value: 'DIR', help: `The run folder (default: ${standardFolder})` },
+    set: { value: 'KEY=VALUE', repeatable: true, help: 'Set a key of recipes/quickstart.yaml' },
+    adapter: adapterOption,
+  },
+  examples: [{ line: 'quickstart' }, { line: 'quickstart --set training.epochs=3', note: 'a shorter look' }],
+  async run(_, options) {
+    const folder = options.out ?? standardFolder;
+    const config = await readRecipe([...options.set, `training.overwrite=${options.out === undefined}`]);
+    say(
+      'Couplet learns to pronounce Hungarian: from 3,600 words and their phonemes it trains an encoder–decoder',
+    );
+    say(
+      'with attention, looks every now and then how it does on words it is not trained on, then takes a test.\n',
+    );
+    const data = await readForNewRun(config, folder);
+    using gpu = await openDevice(options.adapter);
+    const run = await TrainingRun.create(gpu, config, data, folder);
+    try {
+      for (const note of run.notes) say(note);
+      say('');
+      const started = performance.now();
+      if (!(await train(run))) return;
+      const seconds = (performance.now() - started) / 1000;
+      process.stdout.write(await showWhatWasLearnt(run, folder, seconds));
+    } finally {
+      await run.dispose();
+    }
+  },
+});
+
+async function readRecipe(overrides: readonly string[]): Promise<Config> {
   // Beside dist/ in the package and in a checkout alike.
   const recipes = fileURLToPath(new URL(/* @vite-ignore */ '../recipes', import.meta.url));
   const file = join(recipes, 'quickstart.yaml');
   const text = decodeText(await readBytes(file), file);
-  const parsed = parseConfig(text, {
-    source: file,
-    overrides: ['training.overwrite=true', ...list(options.set)],
-  });
-  const config = resolvePaths(parsed, recipes);
-  const folder = options.out === undefined ? join('runs', 'quickstart') : String(options.out);
-  say(
-    'Learning to pronounce Hungarian: 3,600 words with their phonemes (SIGMORPHON 2020, from Wiktionary).\n',
-  );
-  using gpu = await openDevice(options);
-  const run = await TrainingRun.create(gpu, config, folder);
-  try {
-    for (const note of run.notes) say(note);
-    const started = performance.now();
-    if (!(await train(run))) return;
-    const seconds = (performance.now() - started) / 1000;
-    const best = await run.loadBest();
-    try {
-      await showWhatWasLearnt(best, run.data.test!, folder, seconds);
-    } finally {
-      await best.dispose();
-    }
-  } finally {
-    await run.dispose();
-  }
+  return resolvePaths(parseConfig(text, { source: file, overrides }), recipes);
 }
 
-async function showWhatWasLearnt(
-  model: Seq2Seq,
-  test: ParallelText,
-  folder: string,
-  seconds: number,
-): Promise<void> {
+async function showWhatWasLearnt(run: TrainingRun, folder: string, seconds: number): Promise<string> {
+  const test = run.data.test!;
   // Spread over the file, so that they are no neighbours in the alphabet.
-  const every = Math.floor(test.source.length / shownWords);
+  const every = Math.max(1, Math.floor(test.source.length / shownWords));
   const samples = Array.from({ length: shownWords }, (_, index) => index * every);
-  const evaluation = await model.evaluate(test, { samples });
-  process.stdout.write('\nWords that the model has never seen:\n');
-  for (const sample of evaluation.samples) process.stdout.write(`${describeSample(sample)}\n`);
-  process.stdout.write('\n');
-  printEvaluation(`test (${test.source.length} words)`, evaluation);
-  const word = test.source[samples[1]!]!;
-  const [translation] = await model.translateDetailed([word], { alignments: true });
+  const evaluation = await scoreTest(run, samples);
+  const word = test.source[every]!;
   const picture = join(folder, 'attention.svg');
-  await writeFileAtomic(picture, attentionPicture(translation!));
-  process.stdout.write(
-    `\ntrained in ${formatSeconds(seconds)} (minutes:seconds); the model is in ${folder}\n` +
-      `the attention over '${word}' is drawn in ${picture}: open it in a browser\n\n` +
-      'What next:\n' +
-      `  npx couplet translate ${folder}          type a word, get its pronunciation\n` +
-      `  npx couplet eval ${folder}               the figures above again\n` +
-      '  npx couplet train recipes/g2p-hun.yaml   a larger model of the same data\n' +
-      '  npx couplet train --help                 your own data\n',
-  );
+  const best = await run.loadBest();
+  try {
+    const [translation] = await best.translateDetailed([word], { alignments: true });
+    await writeFileAtomic(picture, attentionPicture(translation!));
+  } finally {
+    best.dispose();
+  }
+  return [
+    '\nWords that the model has never seen:',
+    ...evaluation.samples.map((sample) => printable(describeSample(sample))),
+    '',
+    evaluationText(`All ${test.source.length} test words`, evaluation),
+    `Trained in ${formatSeconds(seconds)} (minutes:seconds). The model is in ${folder}; which letters it looks at while it`,
+    `pronounces '${word}' is drawn in ${picture} (open it in a browser).`,
+    '',
+    'What next',
+    `  npx couplet translate ${folder}                 type a word, get its pronunciation`,
+    `  npx couplet eval ${folder}                      the figures above again`,
+    `  npx couplet train ${folder} --resume --set training.epochs=30   learn on`,
+    '  npx couplet train --help                              your own data',
+    '',
+  ].join('\n');
 }

@@ -1,64 +1,107 @@
 /** `couplet translate`: standard input to standard output, line by line; on a terminal it answers as you type. */
 import { createInterface } from 'node:readline/promises';
+import type { Readable, Writable } from 'node:stream';
 import { LineDecoder } from '../data/text.ts';
 import { UsageError } from '../errors.ts';
 import { attentionPicture } from '../models/attention-picture.ts';
-import type { Seq2Seq } from '../models/seq2seq.ts';
+import { Seq2Seq } from '../models/seq2seq.ts';
 import { writeFileAtomic } from '../node/atomic-files.ts';
-import { loadRun } from '../node/load-run.ts';
-import { type AdapterOption, openDevice, say } from './session.ts';
+import { readRun } from '../node/load-run.ts';
+import { adapterOption, command } from './arguments.ts';
+import { openDevice, say } from './session.ts';
 
-export interface TranslateCommandOptions extends AdapterOption {
-  readonly batchSize?: unknown;
-  readonly attention?: unknown;
-}
+export const translateCommand = command({
+  name: 'translate',
+  argument: { name: 'RUN', help: 'a run folder' },
+  summary: 'Translate standard input, one line out for each line in',
+  details: `An empty line stays empty. Words that the model never saw are read as <unk>. Input that arrives line by line is
+answered line by line, so another program can keep couplet open and talk to it.`,
+  options: {
+    'batch-size': {
+      value: 'N',
+      help: 'Lines decoded at once (default: testing.batch_size); it changes no output',
+    },
+    attention: { value: 'FILE', help: 'Write the attention over the first line as an SVG picture' },
+    adapter: adapterOption,
+  },
+  examples: [
+    { line: 'translate runs/quickstart < words.txt > pronunciations.txt' },
+    {
+      line: 'translate runs/quickstart',
+      note: 'on a terminal: type a line, get its translation; Ctrl-D ends it',
+    },
+    { line: 'translate runs/quickstart --attention attention.svg < word.txt' },
+  ],
+  async run(path, options) {
+    const batchSize = parseBatchSize(options['batch-size']);
+    const { files, warnings } = await readRun(path);
+    for (const warning of warnings) say(`warning: ${warning}`);
+    using gpu = await openDevice(options.adapter);
+    const model = Seq2Seq.fromFiles(gpu, files, path);
+    try {
+      const picture = new FirstPicture(options.attention);
+      const translate = async (lines: readonly string[]) => {
+        await picture.draw(model, lines);
+        return model.translate(lines, batchSize === undefined ? {} : { batchSize });
+      };
+      if (process.stdin.isTTY) await answer(translate, process.stdin, process.stdout, process.stderr);
+      else await filter(translate, process.stdin, process.stdout);
+    } finally {
+      model.dispose();
+    }
+  },
+});
 
-/** Lines gathered before they are sorted by length and decoded: memory stays bounded on endless input. */
+export type Translate = (lines: readonly string[]) => Promise<readonly string[]>;
+
+/** Lines gathered at most before they are sorted by length and decoded: memory stays bounded on endless input. */
 const blockLines = 4096;
 
-export async function runTranslate(path: string, options: TranslateCommandOptions): Promise<void> {
-  const batchSize = parseBatchSize(options.batchSize);
-  using gpu = await openDevice(options);
-  const { model, warnings } = await loadRun(gpu, String(path));
-  try {
-    for (const warning of warnings) say(`warning: ${warning}`);
-    const picture = new FirstPicture(options.attention === undefined ? undefined : String(options.attention));
-    const translate = async (lines: readonly string[]) => {
-      await picture.draw(model, lines);
-      return model.translate(lines, batchSize === undefined ? {} : { batchSize });
-    };
-    if (process.stdin.isTTY) await answer(translate);
-    else await filter(translate);
-  } finally {
-    await model.dispose();
-  }
-}
-
-type Translate = (lines: readonly string[]) => Promise<string[]>;
-
-async function filter(translate: Translate): Promise<void> {
+/** One line out for each line in. What has arrived is translated as soon as nothing more is waiting. */
+export async function filter(translate: Translate, input: Readable, output: Writable): Promise<void> {
   const decoder = new LineDecoder('standard input');
   let lines: string[] = [];
   const flush = async () => {
-    for (const line of await translate(lines)) process.stdout.write(`${line}\n`);
+    if (lines.length === 0) return;
+    const translations = await translate(lines);
     lines = [];
+    await write(output, translations.map((line) => `${line}\n`).join(''));
   };
-  for await (const chunk of process.stdin) {
-    lines.push(...decoder.push(chunk as Uint8Array));
-    if (lines.length >= blockLines) await flush();
+  for await (const chunk of input) {
+    for (const line of decoder.push(chunk as Uint8Array)) lines.push(line);
+    if (input.readableLength === 0 || lines.length >= blockLines) await flush();
   }
   lines.push(...decoder.finish());
   await flush();
 }
 
-async function answer(translate: Translate): Promise<void> {
-  const terminal = createInterface({ input: process.stdin, output: process.stderr, prompt: '> ' });
+/** Waits until the reader has taken what is too much to keep. */
+function write(output: Writable, text: string): Promise<void> {
+  return new Promise((resolve) => {
+    output.write(text, () => resolve());
+  });
+}
+
+/** A conversation: a prompt, a line, its translation. */
+export async function answer(
+  translate: Translate,
+  input: Readable,
+  output: Writable,
+  prompts: Writable,
+): Promise<void> {
+  const terminal = createInterface({
+    input,
+    output: prompts,
+    prompt: '> ',
+    terminal: input === process.stdin,
+  });
   terminal.prompt();
   for await (const line of terminal) {
     const [translation] = await translate([line]);
-    process.stdout.write(`${translation}\n`);
+    await write(output, `${translation}\n`);
     terminal.prompt();
   }
+  prompts.write('\n');
 }
 
 /** Draws the attention over the first line that is not empty, once. */
@@ -74,14 +117,14 @@ class FirstPicture {
     if (this.#file === undefined || line === undefined) return;
     const [translation] = await model.translateDetailed([line], { alignments: true });
     await writeFileAtomic(this.#file, attentionPicture(translation!));
-    say(`attention over '${line}' drawn in ${this.#file}`);
+    say(`the attention over '${line}' is drawn in ${this.#file}`);
     this.#file = undefined;
   }
 }
 
-function parseBatchSize(option: unknown): number | undefined {
+function parseBatchSize(option: string | undefined): number | undefined {
   if (option === undefined) return undefined;
   const size = Number(option);
-  if (Number.isInteger(size) && size > 0) return size;
-  throw new UsageError(`--batch-size: ${String(option)} is no number of lines`);
+  if (Number.isSafeInteger(size) && size > 0) return size;
+  throw new UsageError(`--batch-size ${option}: must be a whole number of lines, at least 1`);
 }

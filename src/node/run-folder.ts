@@ -28,6 +28,7 @@ import {
 import { compareBest, MODEL_NAME } from './checkpoint-manifest.ts';
 import type { Keep, LoadedCheckpoint } from './checkpoint-store.ts';
 import { CheckpointStore } from './checkpoint-store.ts';
+import { LOCK_NAME } from './run-lock.ts';
 import type { LogContent, LogRecord } from './training-log.ts';
 import { appendLogLine, readLog, truncateLog } from './training-log.ts';
 
@@ -77,18 +78,12 @@ export class RunFolder {
    *   nothing is touched then
    */
   static async create(path: string, content: RunContent, options: CreateOptions = {}): Promise<RunFolder> {
-    const run = new RunFolder(path);
-    const names = await namesIn(path);
+    const names = await RunFolder.checkFree(path, options);
     if (names.length > 0) {
-      if (!names.includes(CONFIG_NAME)) {
-        throw new CheckpointError(
-          `${path} is not empty and not a run; choose another folder, or empty this one.`,
-        );
-      }
-      if (options.overwrite !== true) throw new CheckpointError(await run.#alreadyThere());
       for (const name of OWN_NAMES) await removeAll(join(path, name));
       await removeUnfinished(path);
     }
+    const run = new RunFolder(path);
     await makeFolder(path);
     await makeFolder(join(path, CHECKPOINTS_NAME));
     await writeFileAtomic(join(path, LOG_NAME), '');
@@ -97,6 +92,23 @@ export class RunFolder {
     // Last: a folder with a configuration is a whole run.
     await writeFileAtomic(join(path, CONFIG_NAME), content.config);
     return run;
+  }
+
+  /**
+   * What `create` checks before it touches anything, for those who want to know early; gives the names in the folder.
+   *
+   * @throws CheckpointError as `create` does
+   */
+  static async checkFree(path: string, options: CreateOptions = {}): Promise<string[]> {
+    const names = (await namesIn(path)).filter((name) => name !== LOCK_NAME);
+    if (names.length === 0) return names;
+    if (!names.includes(CONFIG_NAME)) {
+      throw new CheckpointError(
+        `${path} is not empty and not a run; choose another folder, or empty this one.`,
+      );
+    }
+    if (options.overwrite !== true) throw new CheckpointError(await new RunFolder(path).#alreadyThere());
+    return names;
   }
 
   /**
@@ -139,6 +151,11 @@ export class RunFolder {
       sourceVocabulary: await read(SOURCE_VOCABULARY_NAME),
       targetVocabulary: await read(TARGET_VOCABULARY_NAME),
     };
+  }
+
+  /** Keeps another configuration, for what training goes on with. */
+  replaceConfig(config: string): Promise<void> {
+    return writeFileAtomic(join(this.path, CONFIG_NAME), config);
   }
 
   /** The steps of the checkpoints that are there, in ascending order; empty before the first. */

@@ -1,40 +1,60 @@
 /**
- * Training in a run folder: what is read before, what is written on the way, and how a run goes on after a stop. The
- * command line prints what this yields; nothing here prints.
+ * Training in a run folder: what is written on the way, and how a run goes on after a stop. The command line prints
+ * what this yields; nothing here prints.
  */
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Corpus, describeCorpus, tokenizeCorpus } from '../data/corpus.ts';
-import { type Dataset, describeUnknown } from '../data/dataset.ts';
-import type { ParallelText } from '../data/parallel.ts';
-import { ConfigError } from '../errors.ts';
+import { Vocabulary } from '../data/vocabulary.ts';
+import { ConfigError, DataError, DivergedError, UsageError } from '../errors.ts';
 import type { Gpu } from '../gpu/gpu.ts';
 import { restoreCheckpoint, saveCheckpoint } from '../models/checkpoint.ts';
 import { modelFileNames } from '../models/model-files.ts';
-import { createTokenizers, encodePairs, tokenizeTraining } from '../models/prepare-data.ts';
-import { Seq2Seq } from '../models/seq2seq.ts';
-import { parseConfig } from '../train/config/parse.ts';
+import { buildVocabularies, type Vocabularies } from '../models/prepare-data.ts';
+import type { Seq2Seq } from '../models/seq2seq.ts';
+import { formatConfig, parseConfig } from '../train/config/parse.ts';
+import { changedKeys, checkResumable } from '../train/config/resumable.ts';
 import type { Config } from '../train/config/types.ts';
-import type { TrainingReport } from '../train/reports.ts';
+import type { TrainingReport, Validation } from '../train/reports.ts';
 import type { Trainer } from '../train/trainer.ts';
 import { readFileWhole } from './atomic-files.ts';
-import { loadPairs, loadVocabularies } from './load-data.ts';
+import { loadTrainingData, loadVocabularies, type TrainingData } from './load-data.ts';
 import { loadRun } from './load-run.ts';
+import { type PreparedTraining, prepareTraining } from './prepare-training.ts';
 import { RunFolder } from './run-folder.ts';
+import { RunLock } from './run-lock.ts';
+import { compareOrigins, formatOrigin, originName, originOf, type RunOrigin } from './run-origin.ts';
 
-/** What was read, for a first look before training starts. */
-export interface TrainingData {
-  readonly corpus: Corpus;
-  readonly dev: ParallelText | undefined;
-  readonly test: ParallelText | undefined;
+/**
+ * Reads the data of a run that is to begin in `path`, once that folder is known to be free: what can be wrong without a
+ * device is found before one is opened.
+ * @throws CheckpointError or DataError
+ */
+export async function readForNewRun(config: Config, path: string): Promise<TrainingData> {
+  await RunFolder.checkFree(path, config.training);
+  return loadTrainingData(config);
 }
 
-export async function loadTrainingData({ data }: Config): Promise<TrainingData> {
-  const [train, dev, test] = await Promise.all([
-    loadPairs(data.train, data),
-    data.dev === null ? undefined : loadPairs(data.dev, data),
-    data.test === null ? undefined : loadPairs(data.test, data),
-  ]);
-  return { corpus: tokenizeTraining(train, data), dev, test };
+/**
+ * Reads the data of the run in `path`, which is to go on with `config`.
+ * @throws CheckpointError, ConfigError or DataError
+ */
+export async function readForResume(config: Config, path: string): Promise<TrainingData> {
+  if (!existsSync(path)) {
+    throw new UsageError(`there is no run in ${path} to go on with: leave out --resume to start one`);
+  }
+  const folder = await RunFolder.open(path);
+  checkResumable(await configOf(folder), config, path);
+  return loadTrainingData(config).catch(explainMovedData);
+}
+
+/** A training that `TrainingRun.create` would begin, without a folder. */
+export async function prepareNewTraining(
+  gpu: Gpu,
+  config: Config,
+  data: TrainingData,
+): Promise<PreparedTraining> {
+  const given = await loadVocabularies(config.data);
+  return prepareTraining(gpu, config, data, buildVocabularies(data.corpus, config.data, given));
 }
 
 export class TrainingRun {
@@ -45,78 +65,81 @@ export class TrainingRun {
   readonly data: TrainingData;
   /** Lines for the user: what was dropped, what is unknown, what was damaged. */
   readonly notes: readonly string[];
+  readonly #lock: RunLock;
+  readonly #origin: RunOrigin;
 
-  private constructor(parts: {
-    folder: RunFolder;
-    config: Config;
-    model: Seq2Seq;
-    trainer: Trainer;
-    data: TrainingData;
-    notes: readonly string[];
-  }) {
-    this.folder = parts.folder;
-    this.config = parts.config;
-    this.model = parts.model;
-    this.trainer = parts.trainer;
-    this.data = parts.data;
-    this.notes = parts.notes;
+  private constructor(
+    prepared: PreparedTraining,
+    folder: RunFolder,
+    lock: RunLock,
+    origin: RunOrigin,
+    notes: readonly string[],
+  ) {
+    this.folder = folder;
+    this.config = prepared.config;
+    this.model = prepared.model;
+    this.trainer = prepared.trainer;
+    this.data = prepared.data;
+    this.notes = notes;
+    this.#lock = lock;
+    this.#origin = origin;
   }
 
   /**
-   * A new run in `path`. Nothing is written before data, model and configuration are known to be sound.
-   * @throws ConfigError, DataError, LimitsError or CheckpointError, each saying what to do
+   * A new run in `path`. Nothing is written before model and configuration are known to fit the device.
+   * @throws ConfigError, LimitsError or CheckpointError, each saying what to do
    */
-  static async create(gpu: Gpu, config: Config, path: string): Promise<TrainingRun> {
-    const data = await loadTrainingData(config);
-    const model = Seq2Seq.fromCorpus(gpu, config, data.corpus, await loadVocabularies(config.data));
-    const { dataset, notes } = describeData(data, model);
-    const trainer = await model.trainer(dataset, data.dev);
+  static async create(gpu: Gpu, config: Config, data: TrainingData, path: string): Promise<TrainingRun> {
+    const prepared = await prepareNewTraining(gpu, config, data);
+    const { model, trainer, notes } = prepared;
     await initializeFrom(config, model, trainer);
-    const description = model.description();
-    const text = (name: string) => new TextDecoder().decode(description.get(name));
-    const folder = await RunFolder.create(
-      path,
-      {
+    return locked(path, async (lock) => {
+      const description = model.description();
+      const text = (name: string) => new TextDecoder().decode(description.get(name));
+      const content = {
         config: text(modelFileNames.config),
         sourceVocabulary: text(modelFileNames.sourceVocabulary),
         targetVocabulary: text(modelFileNames.targetVocabulary),
-      },
-      { overwrite: config.training.overwrite },
-    );
-    return new TrainingRun({ folder, config, model, trainer, data, notes });
+      };
+      const folder = await RunFolder.create(path, content, config.training);
+      const run = new TrainingRun(prepared, folder, lock, originOf(gpu, data.text), notes);
+      await run.#logStart();
+      return run;
+    });
   }
 
-  /** Goes on with the run in `path` from its latest sound checkpoint, or from the start where it has none. */
-  static async resume(gpu: Gpu, path: string, overrides: readonly string[] = []): Promise<TrainingRun> {
-    const folder = await RunFolder.resume(path);
-    const content = await folder.readContent();
-    const config = parseConfig(content.config, { source: join(path, modelFileNames.config), overrides });
-    const data = await loadTrainingData(config);
-    const encoder = new TextEncoder();
-    const model = Seq2Seq.fromDescription(
-      gpu,
-      config,
-      new Map([
-        [modelFileNames.config, encoder.encode(content.config)],
-        [modelFileNames.sourceVocabulary, encoder.encode(content.sourceVocabulary)],
-        [modelFileNames.targetVocabulary, encoder.encode(content.targetVocabulary)],
-      ]),
-      path,
-    );
-    const { dataset, notes } = describeData(data, model);
-    const trainer = await model.trainer(dataset, data.dev);
-    if ((await folder.steps()).length > 0) {
-      const checkpoint = await folder.loadCheckpoint('latest');
-      notes.push(...checkpoint.warnings);
-      restoreCheckpoint(model, trainer, checkpoint.files, join(path, 'checkpoints', String(checkpoint.step)));
-      await folder.rewindTo(checkpoint.step);
-      notes.push(`going on from update ${checkpoint.step}`);
-    } else {
-      await initializeFrom(config, model, trainer);
-      await folder.rewindTo(0);
-      notes.push('the run has no checkpoint yet: starting from the beginning');
-    }
-    return new TrainingRun({ folder, config, model, trainer, data, notes });
+  /**
+   * Goes on with the run in `path` from its latest sound checkpoint, or from the start where it has none. What `config`
+   * may change is in `resumable.ts`; config.yaml then says so.
+   * @throws ConfigError, DataError, LimitsError or CheckpointError, each saying what to do
+   */
+  static async resume(gpu: Gpu, config: Config, data: TrainingData, path: string): Promise<TrainingRun> {
+    return locked(path, async (lock) => {
+      const folder = await RunFolder.resume(path);
+      const before = await configOf(folder);
+      checkResumable(before, config, path);
+      const prepared = await prepareTraining(gpu, config, data, await vocabulariesOf(folder, config));
+      const { model, trainer } = prepared;
+      const origin = originOf(gpu, data.text);
+      const notes = [...prepared.notes];
+      if ((await folder.steps()).length > 0) {
+        const { step, files, warnings } = await folder.loadCheckpoint('latest');
+        notes.push(...warnings);
+        const old = files.get(originName);
+        if (old) notes.push(...compareOrigins(old, origin, data.text));
+        restoreCheckpoint(model, trainer, files, join(path, 'checkpoints', String(step)));
+        await folder.rewindTo(step);
+        notes.push(`going on from update ${step}`);
+      } else {
+        await initializeFrom(config, model, trainer);
+        await folder.rewindTo(-1);
+        notes.push('the run has no checkpoint yet: starting from the beginning');
+      }
+      if (changedKeys(before, config).length > 0) await folder.replaceConfig(formatConfig(config));
+      const run = new TrainingRun(prepared, folder, lock, origin, notes);
+      await run.#logStart();
+      return run;
+    });
   }
 
   /**
@@ -127,11 +150,15 @@ export class TrainingRun {
     signal?: AbortSignal,
     onUpdate?: (done: number) => void,
   ): AsyncGenerator<TrainingReport, void, void> {
-    for await (const report of this.trainer.run(signal, onUpdate)) {
-      if (report.kind === 'checkpoint') await this.#save(report.score);
-      else await this.folder.appendLog({ step: report.update, time: new Date().toISOString(), ...report });
-      if (report.kind === 'end' && report.reason === 'aborted') await this.#save(undefined);
-      yield report;
+    try {
+      for await (const report of this.trainer.run(signal, onUpdate)) {
+        if (report.kind === 'checkpoint') await this.#save(report.score);
+        else await this.#log(report);
+        if (report.kind === 'end' && report.reason === 'aborted') await this.#save(undefined);
+        yield report;
+      }
+    } catch (error) {
+      throw error instanceof DivergedError ? await this.#withLastCheckpoint(error) : error;
     }
   }
 
@@ -140,14 +167,39 @@ export class TrainingRun {
     return (await loadRun(this.model.gpu, this.folder.path)).model;
   }
 
+  /** Keeps the figures of the finished model on `data.test` in the log. */
+  logTest(test: Validation): Promise<void> {
+    return this.#log({ kind: 'test', ...test });
+  }
+
   /** The recorded plans of the largest batch, as text. */
   describePlan(): Promise<string> {
     return this.trainer.describePlan();
   }
 
+  #log(record: object): Promise<void> {
+    return this.folder.appendLog({
+      step: this.trainer.engine.updates,
+      time: new Date().toISOString(),
+      ...record,
+    });
+  }
+
+  /** What a reader of the log wants to know of the run that the later lines belong to. */
+  #logStart(): Promise<void> {
+    const { vocabularies, network } = this.model;
+    return this.#log({
+      kind: 'start',
+      ...this.#origin,
+      parameters: network.parameters.count,
+      vocabulary: { source: vocabularies.source.size, target: vocabularies.target.size },
+    });
+  }
+
   async #save(score: number | undefined): Promise<void> {
     const { training } = this.config;
     const files = await saveCheckpoint(this.model, this.trainer);
+    files.set(originName, formatOrigin(this.#origin));
     await this.folder.writeCheckpoint(this.trainer.engine.updates, files, {
       score: score ?? null,
       better: this.trainer.lowerIsBetter ? 'lower' : 'higher',
@@ -155,25 +207,53 @@ export class TrainingRun {
     });
   }
 
+  async #withLastCheckpoint(error: DivergedError): Promise<DivergedError> {
+    const last = (await this.folder.steps()).at(-1);
+    const { path } = this.folder;
+    const kept =
+      last === undefined
+        ? `${path} has no checkpoint yet: start it over with training.overwrite: true`
+        : `${path} keeps its checkpoints, the last after update ${last}; start another run from them with training.load_model: ${path}`;
+    return new DivergedError(`${error.message}. ${kept}`, { cause: error });
+  }
+
   async dispose(): Promise<void> {
-    await this.trainer.dispose();
-    await this.model.dispose();
+    this.trainer.dispose();
+    this.model.dispose();
+    await this.#lock.release();
   }
 }
 
-function describeData(data: TrainingData, model: Seq2Seq): { dataset: Dataset; notes: string[] } {
-  const { config, vocabularies } = model;
-  const dataset = encodePairs(data.corpus, vocabularies, config.data);
-  const notes = [describeCorpus(data.corpus.report)];
-  notes.push(
-    `vocabulary: ${vocabularies.source.size} source and ${vocabularies.target.size} target tokens, ` +
-      `${model.network.parameters.count.toLocaleString('en')} parameters`,
-  );
-  if (data.dev) {
-    const dev = tokenizeCorpus(data.dev, createTokenizers(config.data));
-    notes.push(describeCorpus(dev.report), describeUnknown(encodePairs(dev, vocabularies, config.data)));
+/** Does something under a run's lock, which stays with what comes of it. */
+async function locked<T>(path: string, work: (lock: RunLock) => Promise<T>): Promise<T> {
+  const lock = await RunLock.acquire(path);
+  try {
+    return await work(lock);
+  } catch (error) {
+    await lock.release();
+    throw error;
   }
-  return { dataset, notes };
+}
+
+async function configOf(folder: RunFolder): Promise<Config> {
+  const { config } = await folder.readContent();
+  return parseConfig(config, { source: join(folder.path, modelFileNames.config) });
+}
+
+async function vocabulariesOf(folder: RunFolder, { data }: Config): Promise<Vocabularies> {
+  const { sourceVocabulary, targetVocabulary } = await folder.readContent();
+  const source = Vocabulary.fromText(sourceVocabulary, join(folder.path, modelFileNames.sourceVocabulary));
+  if (data.share_vocab) return { source, target: source };
+  const target = Vocabulary.fromText(targetVocabulary, join(folder.path, modelFileNames.targetVocabulary));
+  return { source, target };
+}
+
+/** A run's configuration holds absolute paths, and files move. */
+function explainMovedData(error: unknown): never {
+  if (!(error instanceof DataError)) throw error;
+  const key = /^data\.\w+(?=: )/.exec(error.message)?.[0];
+  if (key === undefined) throw error;
+  throw new DataError(`${error.message} If it moved, say where to: --set ${key}=PATH`, { cause: error });
 }
 
 /** `training.load_model`: the weights, and unless reset the optimiser and schedule, of another run or model file. */

@@ -178,8 +178,8 @@ export class TrainingEngine {
     writeTensor(this.#gpu, this.#step.statistics, new Float32Array(statisticsSize));
     if (statistics.skipped > 0 || !Number.isFinite(statistics.loss)) {
       throw new DivergedError(
-        `the loss or its gradient is no longer finite (${statistics.skipped} of the last ${statistics.updates} ` +
-          `updates, up to update ${this.#updates}, were left out): lower the learning rate or clip the gradient's norm`,
+        `the loss or its gradient is no longer finite (the update was left out ` +
+          `${statistics.skipped} times up to update ${this.#updates}): lower the learning rate or clip the gradient's norm`,
       );
     }
     return statistics;

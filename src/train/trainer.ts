@@ -26,6 +26,7 @@ import {
   type TrainingReport,
   type Validation,
 } from './reports.ts';
+import type { BatchShape } from './step-plan.ts';
 
 export interface TrainerOptions {
   readonly gpu: Gpu;
@@ -172,7 +173,7 @@ export class Trainer {
   /** One update; leaves epoch and position after it. */
   async #step(): Promise<number> {
     const groups = this.#epochGroups();
-    if (this.#updatesInEpoch === 0) await this.engine.prepare([largest(groups.flat())]);
+    if (this.#updatesInEpoch === 0) await this.prepare();
     const batches = groups[this.#updatesInEpoch]!.map((plan) => fillBatch(this.#options.train, plan));
     const progress = { update: this.engine.updates + 1, epoch: this.#epoch + 1 };
     const rate = learningRate(this.#options.training, this.#schedule, progress);
@@ -276,7 +277,22 @@ export class Trainer {
 
   /** The recorded plans of the epoch's largest batch, as text. */
   describePlan(): Promise<string> {
-    return this.engine.describePlan(largest(this.#epochGroups().flat()));
+    return this.engine.describePlan(this.largestBatch);
+  }
+
+  /** The shape of the epoch's largest batch. */
+  get largestBatch(): BatchShape {
+    return largest(this.#epochGroups().flat());
+  }
+
+  /**
+   * Records the plan of the epoch's largest batch, and gives the bytes of scratch memory that it takes. Training does
+   * so by itself; who asks before knows whether the device can hold it.
+   * @throws LimitsError naming what is too large
+   */
+  async prepare(): Promise<number> {
+    await this.engine.prepare([this.largestBatch]);
+    return this.#options.pool.bytes;
   }
 
   dispose(): void {

@@ -1,0 +1,61 @@
+/**
+ * What a run's numbers depend on besides its configuration: the training text, and the adapter that computes. It is
+ * kept beside every checkpoint, so that going on with other text is refused, and with another adapter is told.
+ */
+import { createHash } from 'node:crypto';
+import type { ParallelText } from '../data/parallel.ts';
+import { DataError } from '../errors.ts';
+import type { Gpu } from '../gpu/gpu.ts';
+import { coupletVersion } from './find-package.ts';
+
+export const originName = 'origin.json';
+
+export interface RunOrigin {
+  readonly couplet: string;
+  readonly adapter: { readonly name: string; readonly driver: string; readonly backend: string };
+  readonly train: { readonly pairs: number; readonly sha256: string };
+}
+
+export function originOf({ report }: Gpu, train: ParallelText): RunOrigin {
+  const { name, description, backend = '' } = report;
+  return {
+    couplet: coupletVersion(),
+    adapter: { name, driver: description, backend },
+    train: { pairs: train.source.length, sha256: sumOf(train) },
+  };
+}
+
+export function formatOrigin(origin: RunOrigin): Uint8Array {
+  return new TextEncoder().encode(`${JSON.stringify(origin, null, 2)}\n`);
+}
+
+/**
+ * What to tell somebody who goes on with a run of `before` under `now`.
+ * @throws DataError where the training text is another one
+ */
+export function compareOrigins(before: Uint8Array, now: RunOrigin, train: ParallelText): string[] {
+  const old = JSON.parse(new TextDecoder().decode(before)) as RunOrigin;
+  if (old.train.sha256 !== now.train.sha256) {
+    throw new DataError(
+      `${train.name}: the training text is not what the run began with (${old.train.pairs} pairs then, ` +
+        `${now.train.pairs} now): bring it back, or start another run from these weights (training.load_model)`,
+    );
+  }
+  const notes: string[] = [];
+  const words = ({ name, driver, backend }: RunOrigin['adapter']) => [name, backend, driver].join(', ');
+  if (words(old.adapter) !== words(now.adapter)) {
+    notes.push(
+      `the run was trained on ${words(old.adapter)} so far; on ${words(now.adapter)} results differ in the last digits`,
+    );
+  }
+  if (old.couplet !== now.couplet) {
+    notes.push(`the run was made by Couplet ${old.couplet}; results of ${now.couplet} may differ`);
+  }
+  return notes;
+}
+
+function sumOf({ source, target }: ParallelText): string {
+  const hash = createHash('sha256');
+  for (const [index, line] of source.entries()) hash.update(`${line}\t${target[index]}\n`);
+  return hash.digest('hex');
+}
