@@ -5,7 +5,8 @@
 //   loss = (1 - s) nll + s mean_v(log sum_u exp(x_u) - x_v)
 //   d loss / d x_v = p_v - (1 - s) [v = t] - s / V       with p = softmax(x)
 //
-// Rows whose target is `ignored` have loss 0 and gradient 0. `scan` runs once a chunk, in the order of the vocabulary:
+// Rows whose target is `ignored` have loss 0 and gradient 0; where an x is not finite the loss is not either, whatever
+// max and exp make of it (the gradient may be: the loss decides whether an update is made). `scan` runs once a chunk, in the order of the vocabulary:
 // 32 lanes a row, lane l reading the columns v = l modulo 32 and keeping a running maximum and a sum of exponentials
 // relative to it. What a lane adds up, and in which order, thus depends on the row alone, not on N or the chunks.
 // `finish` joins the lanes of a row in order, `reduce` adds up the rows. `gradient` overwrites a chunk's logits.
@@ -45,6 +46,7 @@ struct Params {
 const laneCount = 32u;
 const rowsPerGroup = 2u;
 const lowest = -3.4e38;
+const infinity = 0x7f800000u; // exponent bits all set: infinity or NaN
 
 // exp of x <= 0, down to where products of it could become subnormal, which is slow on CPUs: 1.8e-35 stands for less.
 fn decay(x: f32) -> f32 {
@@ -118,7 +120,8 @@ fn finish(@builtin(global_invocation_id) id: vec3u) {
     all = vec4f(largest, sum, all.z + one.z, select(all.w, one.w, wins));
   }
   let logSum = log(all.y);
-  let nll = logSum + (all.x - picked[row]);
+  let isFinite = (bitcast<u32>(all.z) & infinity) != infinity;
+  let nll = select(all.z, logSum + (all.x - picked[row]), isFinite);
   let even = logSum + (all.x - all.z / f32(params.vocabulary));
   let loss = select(nll, (1.0 - params.smoothing) * nll + params.smoothing * even, params.smoothing > 0.0);
   softmax[row] = vec2f(all.x, 1.0 / all.y);

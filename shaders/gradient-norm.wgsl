@@ -2,15 +2,15 @@
 //
 //   norm = sqrt(sum g²)      coefficient = min(1, maxNorm / (norm + 1e-6)), 1 where maxNorm = 0 (no clipping)
 //
-// as torch.nn.utils.clip_grad_norm_. Where a gradient, or the sum of squares, is not finite the coefficient is 0 and
-// the optimiser is told to change nothing. That is tested on the bits, because a compiler may assume NaN away.
+// as torch.nn.utils.clip_grad_norm_. Where a gradient, the sum of squares or the losses' sum is not finite the coefficient
+// is 0 and the optimiser is told to change nothing. That is tested on the bits, because a compiler may assume NaN away.
 // `partial` runs once a segment: every workgroup adds up the squares of its share; -1 stands for "not finite".
 // `finish` (one workgroup) adds up the partial sums of all segments. All sums have an order fixed by the sizes.
 //
 //   gradients   [size]   read; a multiple of 4
 //   partials    [count]  written by partial from `offset` on, read by finish
 //   update      [4]      written: norm, coefficient, 1 where the update is to be left out (else 0), 0
-//   statistics  [8]      [4] += norm and [5] += 1, or [6] += 1 where the update is left out
+//   statistics  [8]      [0] read: the losses' sum; [4] += norm and [5] += 1, or [6] += 1 where the update is left out
 
 struct Params {
   size: u32, // in vec4
@@ -72,7 +72,8 @@ fn finish(@builtin(local_invocation_id) local: vec3u) {
       sum += sums[lane];
       broken |= bad[lane];
     }
-    if (broken == 1u || (bitcast<u32>(sum) & infinity) == infinity) {
+    let ends = vec2u(bitcast<u32>(sum), bitcast<u32>(statistics[0]));
+    if (broken == 1u || any((ends & vec2u(infinity)) == vec2u(infinity))) {
       update[0] = 0.0;
       update[1] = 0.0;
       update[2] = 1.0;

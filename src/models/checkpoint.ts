@@ -43,7 +43,7 @@ export interface RestoreOptions {
   readonly startOver?: boolean;
 }
 
-/** Throws CheckpointError naming what does not fit. */
+/** Throws CheckpointError naming what does not fit; model and trainer are then as they were. */
 export function restoreCheckpoint(
   model: Seq2Seq,
   trainer: Trainer,
@@ -54,26 +54,11 @@ export function restoreCheckpoint(
   const { resetOptimizer = false, resetScheduler = false, startOver = false } = options;
   const file = (name: string) => requireFile(files, name, where);
   const state = parseState(decodeText(file(checkpointFileNames.state), checkpointFileNames.state), where);
+  const moments = resetOptimizer
+    ? undefined
+    : readMoments(model, trainer, state.optimizer, file(checkpointFileNames.optimizer), where);
   model.loadWeights(file(modelFileNames.weights), `${where}: ${modelFileNames.weights}`);
-  if (!resetOptimizer) {
-    const { optimizer, momentNames } = trainer.engine;
-    if (state.optimizer !== optimizer) {
-      throw new CheckpointError(
-        `${where} was trained with ${state.optimizer}, not ${optimizer}: set training.optimizer to ` +
-          `${state.optimizer}, or training.reset_optimizer to true`,
-      );
-    }
-    const path = `${where}: ${checkpointFileNames.optimizer}`;
-    const named = unpackTensors(file(checkpointFileNames.optimizer), momentShapes(model, momentNames), path);
-    const moments = new Map<string, Moment>();
-    for (const moment of momentNames) {
-      const values = [...model.shapes().keys()].map(
-        (name) => [name, named.get(`${moment}.${name}`)!] as const,
-      );
-      moments.set(moment, new Map(values));
-    }
-    trainer.engine.writeMoments(moments);
-  }
+  if (moments) trainer.engine.writeMoments(moments);
   if (!startOver) {
     trainer.restore(state);
     trainer.engine.writeSums(state.sums);
@@ -81,6 +66,26 @@ export function restoreCheckpoint(
   }
   if (!resetOptimizer) trainer.engine.restore({ ...trainer.engine.state, updates: state.engine.updates });
   if (!resetScheduler) trainer.restoreSchedule(state.schedule);
+}
+
+function readMoments(
+  model: Seq2Seq,
+  { engine }: Trainer,
+  optimizer: string,
+  bytes: Uint8Array,
+  where: string,
+): Map<string, Moment> {
+  if (optimizer !== engine.optimizer) {
+    throw new CheckpointError(
+      `${where} was trained with ${optimizer}, not ${engine.optimizer}: set training.optimizer to ` +
+        `${optimizer}, or training.reset_optimizer to true`,
+    );
+  }
+  const path = `${where}: ${checkpointFileNames.optimizer}`;
+  const named = unpackTensors(bytes, momentShapes(model, engine.momentNames), path);
+  const ofMoment = (moment: string): Moment =>
+    new Map([...model.shapes().keys()].map((name) => [name, named.get(`${moment}.${name}`)!]));
+  return new Map(engine.momentNames.map((moment) => [moment, ofMoment(moment)]));
 }
 
 function momentShapes(model: Seq2Seq, moments: readonly string[]) {

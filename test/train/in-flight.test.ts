@@ -1,0 +1,38 @@
+import { expect, test } from 'vitest';
+import { InFlight } from '../../src/train/in-flight.ts';
+
+/** A queue whose work is done when the test says so. */
+function slowQueue() {
+  const pending: (() => void)[] = [];
+  const onSubmittedWorkDone = () =>
+    new Promise<undefined>((resolve) => {
+      pending.push(() => resolve(undefined));
+    });
+  return { queue: { onSubmittedWorkDone } as unknown as GPUQueue, pending };
+}
+
+const turns = async () => {
+  for (let i = 0; i < 10; i++) await Promise.resolve();
+};
+
+test.each([1, 2, 3])('at most %i steps are unfinished when the next one is made', async (limit) => {
+  const { queue, pending } = slowQueue();
+  const inFlight = new InFlight(queue, limit);
+  let submitted = 0;
+  let finished = 0;
+  let most = 0;
+  const host = (async () => {
+    for (; submitted < 12; ) {
+      submitted += 1;
+      most = Math.max(most, submitted - finished);
+      await inFlight.next();
+    }
+  })();
+  while (finished < 12) {
+    await turns();
+    finished += 1;
+    pending.shift()!();
+  }
+  await host;
+  expect(most).toBe(limit);
+});
