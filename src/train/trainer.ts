@@ -246,8 +246,8 @@ export class Trainer {
   /** The validation that is due, and the checkpoint that follows it. */
   async *#validate(): AsyncGenerator<TrainingReport, void, void> {
     const { validate, training } = this.#options;
-    this.#validated = true;
     if (!validate) {
+      this.#validated = true;
       yield this.#checkpointReport(undefined, true);
       return;
     }
@@ -260,6 +260,7 @@ export class Trainer {
     this.#withoutImprovement = best ? 0 : this.#withoutImprovement + 1;
     const direction = lowerIsBetter[metric] ? 'fall' : 'rise';
     this.#schedule = afterValidation(training, this.#schedule, score, direction);
+    this.#validated = true;
     yield {
       kind: 'validation',
       update: this.engine.updates,
