@@ -56,11 +56,11 @@ const step = {
   scale: persistentTensor(gpu, 'scale', [1]),
   statistics: persistentTensor(gpu, 'statistics', [8]),
 };
-const tape = new Tape({ software: gpu.software, training: true });
+const tape = new Tape({ software: gpu.software, subgroups: gpu.subgroups, training: true });
 network.recordLoss(tape, batch, step, 0);
 
 async function time(dispatches: readonly Dispatch[]): Promise<number> {
-  const part = new Tape({ software: gpu.software, training: false });
+  const part = new Tape({ software: gpu.software, subgroups: gpu.subgroups, training: false });
   part.dispatches.push(...dispatches);
   const plan = await Plan.build(gpu, new ScratchPool(gpu), 'part', part);
   const once = async () => {
