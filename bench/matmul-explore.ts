@@ -1,8 +1,7 @@
 /**
  * Speed of every matmul kernel on the shapes that training is made of, and of what the plan chooses for them.
  *
- *   npx rolldown bench/matmul-explore.ts --platform node -f esm --external webgpu -o node_modules/.cache/bench.mjs
- *   node node_modules/.cache/bench.mjs [adapter] [turns]
+ *   node bench/run.mjs matmul-explore [adapter] [turns]
  *
  * The variants take turns, so that a busy machine is unfair to all alike, and the fastest turn counts. Two figures each:
  * GFLOP/s of processor time times the number of processors, which other programs disturb little, and of wall time.
