@@ -28,6 +28,16 @@ const flags = [
   '--force-color-profile=srgb',
 ];
 
+/** The one in the package names folders of somebody else's machine. */
+const fontSettings = `<?xml version="1.0"?>
+<!DOCTYPE fontconfig SYSTEM "fonts.dtd">
+<fontconfig>
+  <dir prefix="relative">fonts</dir>
+  <dir>/usr/share/fonts</dir>
+  <cachedir prefix="xdg">fontconfig</cachedir>
+</fontconfig>
+`;
+
 /** The caller closes it. */
 export async function launchChromium(): Promise<Browser> {
   const folder = await unpackedChromium();
@@ -38,6 +48,7 @@ export async function launchChromium(): Promise<Browser> {
       ...process.env,
       LD_LIBRARY_PATH: join(folder, 'lib'),
       FONTCONFIG_PATH: join(folder, 'fonts'),
+      LANG: 'en_US.UTF-8', // in the C locale `navigator.language` is no language tag
       // Left over from Dawn in this process, it would point the browser's own Vulkan elsewhere.
       VK_ICD_FILENAMES: join(folder, 'vk_swiftshader_icd.json'),
     },
@@ -62,6 +73,7 @@ async function unpackedChromium(): Promise<string> {
       await writeFile(target, content, { mode: 0o755 });
     }
   }
+  await writeFile(join(temporary, 'fonts', 'fonts.conf'), fontSettings);
   await rename(temporary, folder).catch(async (error) => {
     await rm(temporary, { recursive: true, force: true });
     if (!existsSync(folder)) throw error;

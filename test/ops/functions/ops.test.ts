@@ -1,12 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import { ShapeError } from '../../../src/errors.ts';
 import * as ops from '../../../src/ops.ts';
-import * as attentionReference from '../../reference/attention.ts';
-import { crossEntropyReference } from '../../reference/cross-entropy.ts';
-import { dropoutMask } from '../../reference/dropout.ts';
-import * as embeddingReference from '../../reference/embedding.ts';
-import { recurrentReference } from '../../reference/recurrent.ts';
-import * as softmaxReference from '../../reference/softmax.ts';
+import * as attentionReference from '../../../src/reference/attention.ts';
+import { crossEntropyReference } from '../../../src/reference/cross-entropy.ts';
+import { dropoutMask } from '../../../src/reference/dropout.ts';
+import * as embeddingReference from '../../../src/reference/embedding.ts';
+import { recurrentReference } from '../../../src/reference/recurrent.ts';
+import * as softmaxReference from '../../../src/reference/softmax.ts';
 import { expectClose, forwardTolerance, gradientTolerance } from '../../setup/compare.ts';
 import { loadClip, loadOptimizers } from '../../setup/golden.ts';
 import { testGpu } from '../../setup/gpu.ts';
