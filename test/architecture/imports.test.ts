@@ -6,7 +6,7 @@ import { describe, expect, test } from 'vitest';
 
 const source = fileURLToPath(new URL('../../src', import.meta.url));
 
-/** Left to right; ARCHITECTURE.md and CONTRIBUTING.md say the same. */
+/** Left to right, as in CONTRIBUTING.md. */
 const rooms = [
   'reference',
   'data',
@@ -74,6 +74,11 @@ function isAllowed(module: Module, target: string): boolean {
   if (forbidden) return !forbidden.includes(room);
   return rooms.includes(room) && rooms.indexOf(room) <= rooms.indexOf(module.room);
 }
+
+test('CONTRIBUTING.md names them in this order', () => {
+  const text = readFileSync(join(source, '../CONTRIBUTING.md'), 'utf8');
+  expect(text).toContain(`\`${rooms.join(' → ')}\``);
+});
 
 test('every module is in a room', () => {
   const known = [...rooms, ...common, ...entries.keys()];
