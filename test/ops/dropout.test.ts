@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { dropout, recordDropout } from '../../src/ops/dropout.ts';
 import { evaluate } from '../../src/ops/evaluate.ts';
 import { philox4x32 } from '../../src/ops/philox.ts';
-import { dropoutMask, type RandomState } from '../reference/dropout.ts';
+import { dropoutMask, type RandomState } from '../../src/reference/dropout.ts';
 import { expectClose } from '../setup/compare.ts';
 import { testGpu } from '../setup/gpu.ts';
 import { randomFloats } from '../setup/random.ts';

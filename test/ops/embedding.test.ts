@@ -1,12 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import { embedding } from '../../src/ops/embedding.ts';
 import { evaluate } from '../../src/ops/evaluate.ts';
+import * as reference from '../../src/reference/embedding.ts';
 import { ParameterStore } from '../../src/scheduler/parameters.ts';
 import { persistentTensor, writeTensor } from '../../src/scheduler/persistent.ts';
 import { Plan, submit } from '../../src/scheduler/plan.ts';
 import { ScratchPool } from '../../src/scheduler/scratch-pool.ts';
 import { Tape } from '../../src/scheduler/tape.ts';
-import * as reference from '../reference/embedding.ts';
 import { expectClose, forwardTolerance, gradientTolerance } from '../setup/compare.ts';
 import { loadEmbedding } from '../setup/golden.ts';
 import { testGpu } from '../setup/gpu.ts';

@@ -1,6 +1,6 @@
 /** The float64 reference itself: against PyTorch, and its gradients against finite differences. */
 import { describe, expect, test } from 'vitest';
-import { type ReferenceLayer, recurrentReference, referenceCells } from '../reference/recurrent.ts';
+import { type ReferenceLayer, recurrentReference, referenceCells } from '../../src/reference/recurrent.ts';
 import { expectClose } from '../setup/compare.ts';
 import { loadRecurrent } from '../setup/golden.ts';
 import { hashUniform } from '../setup/hash-numbers.ts';

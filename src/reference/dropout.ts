@@ -1,5 +1,5 @@
-/** Inverted dropout, with the mask that the kernel must make, from the CPU's Philox. */
-import { philox4x32 } from '../../src/ops/philox.ts';
+/** Inverted dropout: the mask that the kernel must make. */
+import { philox } from './philox.ts';
 
 /** Seed low, seed high, step low, step high. */
 export type RandomState = readonly [number, number, number, number];
@@ -13,9 +13,9 @@ export function dropoutMask(
 ): Uint8Array {
   const [seedLow, seedHigh, stepLow, stepHigh] = random;
   const mask = new Uint8Array(count);
-  for (let i = 0; i < count; i++) {
-    const words = philox4x32([Math.floor(i / 4), site, stepLow, stepHigh], [seedLow, seedHigh]);
-    mask[i] = words[i % 4]! >= probability * 2 ** 32 ? 1 : 0;
+  for (let i = 0; i < count; i += 4) {
+    const words = philox([i / 4, site, stepLow, stepHigh], [seedLow, seedHigh]);
+    for (let j = i; j < Math.min(count, i + 4); j++) mask[j] = words[j - i]! >= probability * 2 ** 32 ? 1 : 0;
   }
   return mask;
 }
