@@ -1,6 +1,7 @@
 /** `couplet doctor`: what this machine offers, and whether its kernels compute what they should. */
 import { collectDoctorReport } from '../node/doctor.ts';
 import { formatDoctorReport } from '../node/doctor-text.ts';
+import { selfTest } from '../self-test/self-test.ts';
 import { adapterOption, command } from './arguments.ts';
 
 export const doctorCommand = command({
@@ -13,7 +14,7 @@ export const doctorCommand = command({
   },
   examples: [{ line: 'doctor' }, { line: 'doctor --adapter swiftshader --json' }],
   async run(_, { json, adapter }) {
-    const report = await collectDoctorReport(adapter === undefined ? {} : { adapter });
+    const report = await collectDoctorReport({ ...(adapter !== undefined && { adapter }), selfTest });
     process.stdout.write(json ? `${JSON.stringify(report, null, 2)}\n` : formatDoctorReport(report));
     if (!report.ok) process.exitCode = 1;
   },

@@ -52,7 +52,7 @@ export class Gpu {
 
   /** Lanes can exchange values; kernels that want to come in a variant of their own. */
   get subgroups(): boolean {
-    return this.device.features.has('subgroups');
+    return this.report.features.includes('subgroups');
   }
 
   /** Throws what went wrong on the device since it was opened. Call it before trusting a result. */

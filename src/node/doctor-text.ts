@@ -1,7 +1,8 @@
 /** The report of `couplet doctor` as text for a terminal. */
 import { formatBytes } from '../gpu/gpu.ts';
 import { portableLimits } from '../gpu/request-device.ts';
-import type { DoctorReport, SelfTestRow } from './doctor.ts';
+import type { SelfTestRow } from '../self-test/self-test.ts';
+import type { DoctorReport } from './doctor.ts';
 import { swiftShaderPackage } from './swiftshader.ts';
 
 export function formatDoctorReport(report: DoctorReport): string {

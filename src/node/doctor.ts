@@ -1,29 +1,19 @@
 /**
  * What `couplet doctor` finds out: every adapter of this machine, the one that would be used and why, versions,
- * overrides, limits, and what to do about whatever is wrong. The kernels' self-test is handed in, since the kernels
- * lie to the right of this folder. A report is plain data; `formatDoctorReport` (doctor-text.ts) prints it.
+ * overrides, limits, the kernels' self-test, and what to do about whatever is wrong. A report is plain data;
+ * `formatDoctorReport` (doctor-text.ts) prints it.
  */
 import { existsSync } from 'node:fs';
 import { arch, availableParallelism, cpus, release, totalmem } from 'node:os';
 import { CoupletError } from '../errors.ts';
 import type { AdapterReport } from '../gpu/adapter-report.ts';
 import type { Gpu } from '../gpu/gpu.ts';
+import type { SelfTestRow } from '../self-test/self-test.ts';
 import { everyAdapter, type Machine } from './adapters.ts';
 import { coupletVersion, findPackage } from './find-package.ts';
 import { openOn, thisMachine, wantedAdapter } from './open-gpu.ts';
 import { swiftShaderInstall, swiftShaderPackage } from './swiftshader.ts';
 import { driverManifests } from './vulkan-loader.ts';
-
-/** One comparison of a kernel with its reference on the CPU. */
-export type SelfTestRow = {
-  kernel: string;
-  case: string;
-  /** Largest error, relative to the scale of the tensor. */
-  maxError: number;
-  tolerance: number;
-  ok: boolean;
-  message?: string;
-};
 
 export type Finding = {
   /** An `error` is what keeps Couplet from running, or from being right; a `warning` slows it down. */

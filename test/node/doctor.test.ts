@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { collectDoctorReport, type SelfTestRow } from '../../src/node/doctor.ts';
+import { collectDoctorReport } from '../../src/node/doctor.ts';
 import { formatDoctorReport } from '../../src/node/doctor-text.ts';
+import type { SelfTestRow } from '../../src/self-test/self-test.ts';
 import { type FakeAdapter, fakeMachine } from '../setup/fake-gpu.ts';
 
 const gpu: FakeAdapter = { name: 'NVIDIA H200', vendor: 'nvidia' };

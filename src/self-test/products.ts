@@ -1,0 +1,108 @@
+/** Self-tests of matrix products, linear layers, copies and fills. */
+import { recordCopyRows } from '../ops/copy.ts';
+import { evaluate } from '../ops/evaluate.ts';
+import { linear, matmul } from '../ops/functions/matmul.ts';
+import { product } from '../reference/matmul.ts';
+import type { TestCase, Variant } from './test-case.ts';
+
+const plain: Variant = { software: true, subgroups: false };
+
+interface ProductCase {
+  readonly name: string;
+  readonly variant: Variant;
+  readonly sizes: { readonly batch: number; readonly m: number; readonly k: number; readonly n: number };
+  readonly transposeA?: boolean;
+  readonly transposeB?: boolean;
+}
+
+function matmulCase({ name, variant, sizes, transposeA = false, transposeB = false }: ProductCase): TestCase {
+  return {
+    kernel: 'matmul',
+    name,
+    variant,
+    async run(gpu, random) {
+      const { batch, m, k, n } = sizes;
+      const a = random.floats(transposeA ? [batch, k, m] : [batch, m, k]);
+      const b = random.floats(transposeB ? [batch, n, k] : [batch, k, n]);
+      const c = random.floats([batch, m, n]);
+      const turned = { transposeA, transposeB };
+      const { outputs, gradients } = await matmul(gpu, { a, b }, turned, { c });
+      const expected = product(sizes, a.data, b.data, c.data, turned);
+      const { bias: _, ...slopes } = expected.gradients;
+      return { values: [outputs, { c: expected.c }], gradients: [gradients, slopes] };
+    },
+  };
+}
+
+function linearCase(activation: 'tanh' | 'sigmoid' | 'relu', software: boolean): TestCase {
+  return {
+    kernel: 'linear',
+    name: `bias and ${activation}${software ? ', CPU variant' : ''}`,
+    variant: { software, subgroups: false },
+    async run(gpu, random) {
+      const sizes = { batch: 1, m: 67, k: 19, n: 21 };
+      const { m, k, n } = sizes;
+      const [x, weight, bias] = [random.floats([m, k]), random.floats([n, k]), random.floats([n])];
+      const y = random.floats([m, n]);
+      const { outputs, gradients } = await linear(gpu, { x, weight, bias }, { activation }, { y });
+      const options = { transposeB: true, bias: bias.data, activation };
+      const expected = product(sizes, x.data, weight.data, y.data, options);
+      const { a, b, bias: slope } = expected.gradients;
+      return {
+        values: [outputs, { y: expected.c }],
+        gradients: [gradients, { x: a, weight: b, bias: slope }],
+      };
+    },
+  };
+}
+
+const copy: TestCase = {
+  kernel: 'copy, fill',
+  name: 'columns of rows into a filled tensor, twice',
+  async run(gpu, random) {
+    const [rows, columns, from] = [5, 7, 3];
+    const x = random.floats([rows, 11]);
+    const { outputs } = await evaluate(gpu, { x }, (tape, tensors) => {
+      const y = tape.tensor('y', [rows, columns]);
+      tape.fill(y, 0.5);
+      const source = { tensor: tensors.x, offset: from, row: 11 };
+      for (let time = 0; time < 2; time++) {
+        recordCopyRows(tape, source, { tensor: y, offset: 0, row: columns }, rows, columns, 1);
+      }
+      return { y };
+    });
+    const y = Float64Array.from({ length: rows * columns }, (_, i) => {
+      return 0.5 + 2 * x.data[Math.floor(i / columns) * 11 + from + (i % columns)]!;
+    });
+    return { values: [outputs, { y }] };
+  },
+};
+
+const odd = { batch: 3, m: 19, k: 37, n: 29 };
+const even = { batch: 2, m: 20, k: 36, n: 24 };
+
+export const productCases: readonly TestCase[] = [
+  matmulCase({ name: 'plain, 19×37×29', variant: plain, sizes: odd }),
+  matmulCase({
+    name: 'plain for GPUs, both transposed',
+    variant: { software: false, subgroups: false },
+    sizes: { ...odd, n: 83 },
+    transposeA: true,
+    transposeB: true,
+  }),
+  matmulCase({ name: 'quads, 19×37×29', variant: { software: true, subgroups: true }, sizes: odd }),
+  matmulCase({
+    name: 'quads for GPUs, 19×37×83',
+    variant: { software: false, subgroups: true },
+    sizes: { ...odd, n: 83 },
+  }),
+  matmulCase({
+    name: 'quads of vectors, 20×36×24',
+    variant: { software: true, subgroups: true },
+    sizes: even,
+  }),
+  linearCase('tanh', true),
+  linearCase('sigmoid', false),
+  linearCase('relu', false),
+  copy,
+];
