@@ -89,11 +89,12 @@ export class TrainingRun {
    * A new run in `path`. Nothing is written before model and configuration are known to fit the device.
    * @throws ConfigError, LimitsError or CheckpointError, each saying what to do
    */
-  static async create(gpu: Gpu, config: Config, data: TrainingData, path: string): Promise<TrainingRun> {
-    const prepared = await prepareNewTraining(gpu, config, data);
-    const { model, trainer, notes } = prepared;
-    await initializeFrom(config, model, trainer);
+  static create(gpu: Gpu, config: Config, data: TrainingData, path: string): Promise<TrainingRun> {
     return locked(path, async (lock) => {
+      await RunFolder.checkFree(path, config.training);
+      const prepared = await prepareNewTraining(gpu, config, data);
+      const { model, trainer, notes } = prepared;
+      await initializeFrom(config, model, trainer);
       const description = model.description();
       const text = (name: string) => new TextDecoder().decode(description.get(name));
       const content = {
@@ -113,30 +114,31 @@ export class TrainingRun {
    * may change is in `resumable.ts`; config.yaml then says so.
    * @throws ConfigError, DataError, LimitsError or CheckpointError, each saying what to do
    */
-  static async resume(gpu: Gpu, config: Config, data: TrainingData, path: string): Promise<TrainingRun> {
+  static resume(gpu: Gpu, config: Config, data: TrainingData, path: string): Promise<TrainingRun> {
     return locked(path, async (lock) => {
       const folder = await RunFolder.resume(path);
       const before = await configOf(folder);
       checkResumable(before, config, path);
+      const origin = originOf(gpu, data.text);
+      const notes: string[] = [];
+      const checkpoint =
+        (await folder.steps()).length > 0 ? await folder.loadCheckpoint('latest') : undefined;
+      const old = checkpoint?.files.get(originName);
+      if (old) notes.push(...compareOrigins(old, origin, data.text));
       const prepared = await prepareTraining(gpu, config, data, await vocabulariesOf(folder, config));
       const { model, trainer } = prepared;
-      const origin = originOf(gpu, data.text);
-      const notes = [...prepared.notes];
-      if ((await folder.steps()).length > 0) {
-        const { step, files, warnings } = await folder.loadCheckpoint('latest');
-        notes.push(...warnings);
-        const old = files.get(originName);
-        if (old) notes.push(...compareOrigins(old, origin, data.text));
+      if (checkpoint) {
+        const { step, files, warnings } = checkpoint;
         restoreCheckpoint(model, trainer, files, join(path, 'checkpoints', String(step)));
         await folder.rewindTo(step);
-        notes.push(`going on from update ${step}`);
+        notes.push(...warnings, `going on from update ${step}`);
       } else {
         await initializeFrom(config, model, trainer);
         await folder.rewindTo(-1);
         notes.push('the run has no checkpoint yet: starting from the beginning');
       }
       if (changedKeys(before, config).length > 0) await folder.replaceConfig(formatConfig(config));
-      const run = new TrainingRun(prepared, folder, lock, origin, notes);
+      const run = new TrainingRun(prepared, folder, lock, origin, [...prepared.notes, ...notes]);
       await run.#logStart();
       return run;
     });

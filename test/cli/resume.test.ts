@@ -1,6 +1,15 @@
 /** Stopping and going on: whatever stops a run, the final model is to the bit the one of a run that never stopped. */
 import type { ChildProcess } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -8,7 +17,6 @@ import { couplet, readLog, sha256, writePairs, writeTask } from '../setup/cli.ts
 import { scratchFolder } from '../setup/scratch-folder.ts';
 
 let cwd: string;
-let whole: string;
 const inRun = (run: string, ...names: string[]) => join(cwd, run, ...names);
 const lastUpdate = 39;
 
@@ -17,20 +25,19 @@ beforeAll(async () => {
   writeTask(cwd);
   const { code, stderr } = await couplet(['train', 'task.yaml', '--out', 'whole'], { cwd });
   expect(code, stderr).toBe(0);
-  whole = sha256(inRun('whole', 'model.safetensors'));
 });
 afterAll(() => rmSync(cwd, { recursive: true }));
 
-/** Weights, moments and place of the last checkpoint, and the log without times. */
+/** Weights, moments and place of the last checkpoint, and the logged validations. (A signal cuts other reports in two.) */
 function result(run: string) {
   const checkpoint = inRun(run, 'checkpoints', String(lastUpdate));
-  const records = readLog(inRun(run)).filter(({ kind }) => kind === 'progress' || kind === 'validation');
+  const validations = readLog(inRun(run)).filter(({ kind }) => kind === 'validation');
   return {
     model: sha256(inRun(run, 'model.safetensors')),
     files: readdirSync(checkpoint)
       .filter((name) => name !== 'manifest.json')
       .map((name) => [name, sha256(join(checkpoint, name))]),
-    log: records.map(({ time, seconds, ...record }) => record),
+    validations: validations.map(({ time, ...record }) => record),
   };
 }
 
@@ -50,28 +57,25 @@ function signalAt(pattern: RegExp, signal: NodeJS.Signals) {
   };
 }
 
-test.each([
-  ['SIGINT', 130, /update 4 /],
-  ['SIGTERM', 143, /update 16 /],
-] as const)('%s finishes the step, saves and exits with %i; --resume ends bit-equal', async (signal, code, at) => {
-  const run = signal.toLowerCase();
-  const stopped = await couplet(['train', 'task.yaml', '--out', run], { cwd, onStderr: signalAt(at, signal) });
-  expect(stopped, stopped.stderr).toMatchObject({ code, signal: null, stdout: '' });
-  const update = Number(/stopped after update (\d+); go on with: couplet train/.exec(stopped.stderr)?.[1]);
-  expect(update).toBeLessThan(lastUpdate);
-  expect(existsSync(inRun(run, 'checkpoints', String(update), 'optimizer.safetensors'))).toBe(true);
-  const { stderr } = await resume(run);
-  expect(stderr).toContain(`going on from update ${update}\n`);
-  expect(result(run)).toEqual(result('whole'));
-});
-
-test('killed again and again, it still ends bit-equal', async () => {
-  const run = 'killed';
-  const moments = [/update 12 /, /validation after epoch 1/, /update 24 /];
-  for (const [index, moment] of moments.entries()) {
+test('stopped by signals and killed again and again, it ends bit-equal', async () => {
+  const run = 'stopped';
+  const stops = [
+    { signal: 'SIGINT', at: /update 4 /, code: 130 },
+    { signal: 'SIGTERM', at: /update 16 /, code: 143 },
+    { signal: 'SIGKILL', at: /update 24 /, code: null },
+    { signal: 'SIGKILL', at: /validation after epoch 2/, code: null },
+  ] as const;
+  for (const [index, { signal, at, code }] of stops.entries()) {
     const args = index === 0 ? ['train', 'task.yaml', '--out', run] : ['train', run, '--resume'];
-    const { signal } = await couplet(args, { cwd, onStderr: signalAt(moment, 'SIGKILL') });
-    expect(signal).toBe('SIGKILL');
+    const stopped = await couplet(args, { cwd, onStderr: signalAt(at, signal) });
+    const killed = signal === 'SIGKILL' ? signal : null;
+    expect(stopped, stopped.stderr).toMatchObject({ code, signal: killed, stdout: '' });
+    expect(existsSync(inRun(run, '.lock'))).toBe(killed !== null);
+    if (killed) continue;
+    const update = /stopped after update (\d+); go on with: couplet train stopped --resume/.exec(
+      stopped.stderr,
+    )?.[1];
+    expect(readdirSync(inRun(run, 'checkpoints', update!))).toContain('optimizer.safetensors');
   }
   await resume(run);
   expect(result(run)).toEqual(result('whole'));
@@ -82,12 +86,6 @@ describe('a finished run', () => {
   const run = 'finished';
   beforeAll(() => cpSync(inRun('whole'), inRun(run), { recursive: true }));
 
-  test('is left as it is', async () => {
-    const { stderr } = await resume(run);
-    expect(stderr).toContain(`done after ${lastUpdate} updates (epochs)`);
-    expect(sha256(inRun(run, 'model.safetensors'))).toBe(whole);
-  });
-
   test('goes on where it is made longer, and its config.yaml says so', async () => {
     const { stderr } = await resume(run, '--set', 'training.epochs=4', '--set', 'training.logging_freq=13');
     expect(stderr).toContain('done after 52 updates (epochs)');
@@ -96,7 +94,14 @@ describe('a finished run', () => {
 
   test('whose configuration file asks for another model is told so', async () => {
     const settings = ['model.encoder.hidden_size=10', 'training.learning_rate=0.1'];
-    const args = ['train', 'task.yaml', '--out', run, '--resume', ...settings.flatMap((one) => ['--set', one])];
+    const args = [
+      'train',
+      'task.yaml',
+      '--out',
+      run,
+      '--resume',
+      ...settings.flatMap((one) => ['--set', one]),
+    ];
     const { code, stderr } = await couplet(args, { cwd });
     expect(code).toBe(2);
     expect(stderr).toContain(
@@ -119,7 +124,9 @@ describe('the data of a run', () => {
   test('may not have vanished', async () => {
     const { code, stderr } = await couplet(['train', run, '--resume'], { cwd });
     expect(code).toBe(2);
-    expect(stderr).toMatch(/^couplet: data\.train: There is no file .*train\.tsv.* --set data\.train=PATH\n$/);
+    expect(stderr).toMatch(
+      /^couplet: data\.train: There is no file .*train\.tsv.* --set data\.train=PATH\n$/,
+    );
   });
 
   test('may not be another text', async () => {
@@ -148,7 +155,9 @@ test('a damaged checkpoint is named, the one before it used, and the end is the 
   bytes[bytes.length - 5]! ^= 1;
   writeFileSync(file, bytes);
   const { stderr } = await resume(run);
-  expect(stderr).toContain(`${file.slice(cwd.length + 1)} is damaged: its SHA-256 is not the one in its manifest.`);
+  expect(stderr).toContain(
+    `${file.slice(cwd.length + 1)} is damaged: its SHA-256 is not the one in its manifest.`,
+  );
   expect(stderr).toContain('Checkpoint 26 is used instead.');
   expect(stderr).toContain('going on from update 26');
   expect(result(run)).toEqual(result('whole'));
