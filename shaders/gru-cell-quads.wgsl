@@ -1,5 +1,7 @@
-// As gru-cell.wgsl, for adapters that run on the CPU and have subgroups. There a load from storage costs as much as a
-// dozen multiplications, so the four lanes of a quad load four rows each and pass them round.
+// As gru-cell.wgsl, for H a multiple of 4 and adapters that run on the CPU and have subgroups. There a load from storage
+// costs as much as a dozen multiplications; so everything is loaded by 16 bytes, and the four lanes of a quad, which
+// work on the same units of different rows, load a quarter of the weights each and pass them round.
+// Lanes 4i to 4i+3 of a workgroup must be a quad.
 //
 // One GRU step of all directions, the reset after the recurrent product (PyTorch's form); a row of the batch that has
 // ended (t >= length) keeps its state.
@@ -9,17 +11,17 @@
 // before, whose slot is T (the initial state) at step 0. A row's products are summed over k in order, starting with the
 // bias: the same to the bit in any batch and in `gru-cell.wgsl`.
 //
-// forward: a quad owns 16 rows of the batch, each of its lanes all gates of one unit
+// forward: a quad owns 16 rows of the batch and all gates of 4 units
 //   gates    [D, T, B, 4H]  in: products with the input in r, z, n, bias_ih included; out: activated r, z, n, and q
 //   h        [T+1, B, D·H]  read at t-1, written at t
-//   weights  [D, H, H, 4]   weight_hh by k, unit, gate (recurrent-weights.wgsl); the fourth gate is zero
+//   weights  [D, H, 3H]     weight_hh transposed
 //   bias     [D, 3H]        bias_hh
 //   lengths  [B]            read where hasLengths = 1
-// backward: a quad owns 16 rows of the batch, each of its lanes 4 units
+// backward: a quad owns 16 rows and 16 units
 //   gates    [D, T, B, 4H]  at t in: r, z, n, q; out: gradients of what is activated to r, z, n, and of q;
 //                           read at t+1
 //   h        [T+1, B, D·H]  read (as hRead)
-//   weights  [D, 3H, H4]    weight_hh, rows padded to H4, the next multiple of 4
+//   weights  [D, 3H, H]     weight_hh
 //   upstream [T, B, D·H]    gradient of h after each step; read where hasUpstream = 1
 //   carry    [B, D·H]       in: gradient of h[t] besides upstream and the gates at t+1 (where hasCarry = 1);
 //                           out: what goes on to h[t-1] besides the gates at t
@@ -41,14 +43,14 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read_write> gates: array<f32>;
-@group(0) @binding(2) var<storage, read_write> h: array<f32>;
+@group(0) @binding(1) var<storage, read_write> gates: array<vec4f>;
+@group(0) @binding(2) var<storage, read_write> h: array<vec4f>;
 @group(0) @binding(3) var<storage, read> weights: array<vec4f>;
-@group(0) @binding(4) var<storage, read> bias: array<f32>;
+@group(0) @binding(4) var<storage, read> bias: array<vec4f>;
 @group(0) @binding(5) var<storage, read> lengths: array<u32>;
-@group(0) @binding(6) var<storage, read> upstream: array<f32>;
-@group(0) @binding(7) var<storage, read> hRead: array<f32>;
-@group(0) @binding(8) var<storage, read_write> carry: array<f32>;
+@group(0) @binding(6) var<storage, read> upstream: array<vec4f>;
+@group(0) @binding(7) var<storage, read> hRead: array<vec4f>;
+@group(0) @binding(8) var<storage, read_write> carry: array<vec4f>;
 
 fn sigmoid_accurate(x: f32) -> f32 {
   return 1.0 / (1.0 + exp(clamp(-x, -80.0, 80.0)));
@@ -60,6 +62,14 @@ fn tanh_accurate(x: f32) -> f32 {
     -5.37397155531e-2), square, 1.33314422036e-1), square, -3.33332819422e-1), x);
   let large = 1.0 - 2.0 / (1.0 + exp(2.0 * min(abs(x), 10.0)));
   return select(sign(x) * large, small, abs(x) < 0.6);
+}
+
+fn sigmoids(x: vec4f) -> vec4f {
+  return vec4f(sigmoid_accurate(x.x), sigmoid_accurate(x.y), sigmoid_accurate(x.z), sigmoid_accurate(x.w));
+}
+
+fn tanhs(x: vec4f) -> vec4f {
+  return vec4f(tanh_accurate(x.x), tanh_accurate(x.y), tanh_accurate(x.z), tanh_accurate(x.w));
 }
 
 fn timeOf(direction: u32, step: u32) -> u32 {
@@ -83,6 +93,69 @@ fn ended(row: u32, time: u32) -> bool {
   return time >= lengths[row];
 }
 
+// The step of one row and four units; the arguments r to q hold the recurrent products and bias_hh.
+fn finishForward(direction: u32, row: u32, column: u32, r: vec4f, z: vec4f, q: vec4f) {
+  let N = params.hidden / 4u;
+  let time = timeOf(direction, params.step);
+  let slot = params.batch * params.width / 4u;
+  let place = row * (params.width / 4u) + direction * N + column;
+  var hBefore = vec4f();
+  if (hasBefore()) {
+    hBefore = h[slotBefore(direction) * slot + place];
+  }
+  if (ended(row, time)) {
+    h[time * slot + place] = hBefore;
+    return;
+  }
+  let at = ((direction * params.steps + time) * params.batch + row) * 4u * N + column;
+  let gateR = sigmoids(gates[at] + r);
+  let gateZ = sigmoids(gates[at + N] + z);
+  let n = tanhs(fma(gateR, q, gates[at + 2u * N]));
+  gates[at] = gateR;
+  gates[at + N] = gateZ;
+  gates[at + 2u * N] = n;
+  gates[at + 3u * N] = q;
+  h[time * slot + place] = fma(gateZ, hBefore - n, n);
+}
+
+// The step back of one row and four units; `sum` is the gradient of h[t] through the gates of the step after.
+fn finishBackward(direction: u32, row: u32, column: u32, sum: vec4f) {
+  let N = params.hidden / 4u;
+  let time = timeOf(direction, params.step);
+  let slot = params.batch * params.width / 4u;
+  let place = row * (params.width / 4u) + direction * N + column;
+  var dh = sum;
+  if (params.hasUpstream == 1u) {
+    dh += upstream[time * slot + place];
+  }
+  if (params.hasCarry == 1u) {
+    dh += carry[place];
+  }
+  let at = ((direction * params.steps + time) * params.batch + row) * 4u * N + column;
+  if (ended(row, time)) {
+    gates[at] = vec4f();
+    gates[at + N] = vec4f();
+    gates[at + 2u * N] = vec4f();
+    gates[at + 3u * N] = vec4f();
+    carry[place] = dh;
+    return;
+  }
+  var hBefore = vec4f();
+  if (hasBefore()) {
+    hBefore = hRead[slotBefore(direction) * slot + place];
+  }
+  let r = gates[at];
+  let z = gates[at + N];
+  let n = gates[at + 2u * N];
+  let q = gates[at + 3u * N];
+  let dn = dh * (1.0 - z) * (1.0 - n * n);
+  gates[at] = dn * q * r * (1.0 - r);
+  gates[at + N] = dh * (hBefore - n) * z * (1.0 - z);
+  gates[at + 2u * N] = dn;
+  gates[at + 3u * N] = dn * r;
+  carry[place] = dh * z;
+}
+
 // Row r of the result is sum[r] + rows[r] · columns.
 fn outer(sum: mat4x4f, rows: vec4f, columns: vec4f) -> mat4x4f {
   return mat4x4f(
@@ -93,162 +166,125 @@ fn outer(sum: mat4x4f, rows: vec4f, columns: vec4f) -> mat4x4f {
   );
 }
 
-// The step of one row and unit; `sum` holds the recurrent products and bias_hh.
-fn finishForward(direction: u32, row: u32, unit: u32, sum: vec4f) {
-  let H = params.hidden;
-  let time = timeOf(direction, params.step);
-  let slot = params.batch * params.width;
-  let place = row * params.width + direction * H + unit;
-  var hBefore = 0.0;
-  if (hasBefore()) {
-    hBefore = h[slotBefore(direction) * slot + place];
-  }
-  if (ended(row, time)) {
-    h[time * slot + place] = hBefore;
-    return;
-  }
-  let at = ((direction * params.steps + time) * params.batch + row) * 4u * H + unit;
-  let r = sigmoid_accurate(gates[at] + sum.x);
-  let z = sigmoid_accurate(gates[at + H] + sum.y);
-  let n = tanh_accurate(fma(r, sum.z, gates[at + 2u * H]));
-  gates[at] = r;
-  gates[at + H] = z;
-  gates[at + 2u * H] = n;
-  gates[at + 3u * H] = sum.z;
-  h[time * slot + place] = fma(z, hBefore - n, n);
+// Four equal rows.
+fn spread(row: vec4f) -> mat4x4f {
+  return mat4x4f(row, row, row, row);
 }
 
-// The step back of one row and unit; `sum` is the gradient of h[t] through the gates of the step after.
-fn finishBackward(direction: u32, row: u32, unit: u32, sum: f32) {
-  let H = params.hidden;
-  let time = timeOf(direction, params.step);
-  let slot = params.batch * params.width;
-  let place = row * params.width + direction * H + unit;
-  var dh = sum;
-  if (params.hasUpstream == 1u) {
-    dh += upstream[time * slot + place];
-  }
-  if (params.hasCarry == 1u) {
-    dh += carry[place];
-  }
-  let at = ((direction * params.steps + time) * params.batch + row) * 4u * H + unit;
-  if (ended(row, time)) {
-    gates[at] = 0.0;
-    gates[at + H] = 0.0;
-    gates[at + 2u * H] = 0.0;
-    gates[at + 3u * H] = 0.0;
-    carry[place] = dh;
-    return;
-  }
-  var hBefore = 0.0;
-  if (hasBefore()) {
-    hBefore = hRead[slotBefore(direction) * slot + place];
-  }
-  let r = gates[at];
-  let z = gates[at + H];
-  let n = gates[at + 2u * H];
-  let q = gates[at + 3u * H];
-  let dn = dh * (1.0 - z) * (1.0 - n * n);
-  gates[at] = dn * q * r * (1.0 - r);
-  gates[at + H] = dh * (hBefore - n) * z * (1.0 - z);
-  gates[at + 2u * H] = dn;
-  gates[at + 3u * H] = dn * r;
-  carry[place] = dh * z;
+// The sums of four rows and four units, gate by gate; lane q of the quad brings the weights of the q-th gate.
+struct GateSums {
+  r: mat4x4f,
+  z: mat4x4f,
+  q: mat4x4f,
 }
 
-// The sums of a quad's 16 rows, as the lane with place q in the quad holds them: its own four rows, row0 + 4q and on, and
-// those of lanes q^1, q^2 and q^3.
-struct Sums {
-  own: mat4x4f,
-  x: mat4x4f,
-  y: mat4x4f,
-  diagonal: mat4x4f,
+fn addGates(sums: GateSums, rows: vec4f, own: vec4f) -> GateSums {
+  return GateSums(
+    outer(sums.r, rows, quadBroadcast(own, 0u)),
+    outer(sums.z, rows, quadBroadcast(own, 1u)),
+    outer(sums.q, rows, quadBroadcast(own, 2u)),
+  );
 }
 
-fn accumulate(sums: Sums, rows: vec4f, columns: vec4f) -> Sums {
-  return Sums(
-    outer(sums.own, rows, columns),
-    outer(sums.x, quadSwapX(rows), columns),
-    outer(sums.y, quadSwapY(rows), columns),
-    outer(sums.diagonal, quadSwapDiagonal(rows), columns),
+// The sums of four rows and sixteen units; lane q of the quad brings the weights of the q-th four units.
+struct UnitSums {
+  first: mat4x4f,
+  second: mat4x4f,
+  third: mat4x4f,
+  fourth: mat4x4f,
+}
+
+fn addUnits(sums: UnitSums, rows: vec4f, own: vec4f) -> UnitSums {
+  return UnitSums(
+    outer(sums.first, rows, quadBroadcast(own, 0u)),
+    outer(sums.second, rows, quadBroadcast(own, 1u)),
+    outer(sums.third, rows, quadBroadcast(own, 2u)),
+    outer(sums.fourth, rows, quadBroadcast(own, 3u)),
   );
 }
 
 @compute @workgroup_size(8)
 fn forward(
   @builtin(workgroup_id) group: vec3u,
-  @builtin(local_invocation_id) local: vec3u,
+  @builtin(local_invocation_index) lane: u32,
   @builtin(subgroup_invocation_id) subgroupLane: u32,
 ) {
-  let H = params.hidden;
+  let N = params.hidden / 4u;
   let direction = group.z;
-  let row0 = group.y * 16u;
   let q = subgroupLane & 3u;
-  let first = row0 + 4u * q;
-  let row = min(vec4u(first, first + 1u, first + 2u, first + 3u), vec4u(params.batch - 1u));
-  let lane = group.x * 8u + local.x;
-  let unit = min(lane, H - 1u);
-  let biasAt = direction * 3u * H + unit;
-  let start = vec4f(bias[biasAt], bias[biasAt + H], bias[biasAt + 2u * H], 0.0);
-  let starts = mat4x4f(start, start, start, start);
-  var sum = Sums(starts, starts, starts, starts);
+  let row0 = group.y * 16u + 4u * q;
+  let row = min(vec4u(row0, row0 + 1u, row0 + 2u, row0 + 3u), vec4u(params.batch - 1u));
+  let column = group.x * 2u + lane / 4u;
+  let own = min(q, 2u) * N + min(column, N - 1u);
+  let start = bias[direction * 3u * N + own];
+  var sums = GateSums(
+    spread(quadBroadcast(start, 0u)),
+    spread(quadBroadcast(start, 1u)),
+    spread(quadBroadcast(start, 2u)),
+  );
   if (hasBefore()) {
-    let place = (slotBefore(direction) * params.batch + row) * params.width + direction * H;
-    var w = direction * H * H + unit;
-    for (var k = 0u; k < H; k++) {
-      let rows = vec4f(h[place.x + k], h[place.y + k], h[place.z + k], h[place.w + k]);
-      sum = accumulate(sum, rows, weights[w]);
-      w += H;
+    let place = (slotBefore(direction) * params.batch + row) * (params.width / 4u) + direction * N;
+    var w = direction * params.hidden * 3u * N + own;
+    for (var k = 0u; k < N; k++) {
+      let x = transpose(mat4x4f(h[place.x + k], h[place.y + k], h[place.z + k], h[place.w + k]));
+      sums = addGates(sums, x[0], weights[w]);
+      sums = addGates(sums, x[1], weights[w + 3u * N]);
+      sums = addGates(sums, x[2], weights[w + 6u * N]);
+      sums = addGates(sums, x[3], weights[w + 9u * N]);
+      w += 12u * N;
     }
   }
-  if (lane >= H) {
+  if (column >= N || row0 >= params.batch) {
     return;
   }
-  // Indexed by a variable, so not the same variable that the loop adds to.
-  let sums = array<mat4x4f, 4>(sum.own, sum.x, sum.y, sum.diagonal);
-  let rows = min(16u, params.batch - row0);
-  for (var r = 0u; r < rows; r++) {
-    finishForward(direction, row0 + r, unit, sums[(r / 4u) ^ q][r & 3u]);
+  // Indexed by a variable, so not the same variables that the loop adds to.
+  let all = array<mat4x4f, 3>(sums.r, sums.z, sums.q);
+  let rows = min(4u, params.batch - row0);
+  for (var j = 0u; j < rows; j++) {
+    finishForward(direction, row0 + j, column, all[0][j], all[1][j], all[2][j]);
   }
 }
 
 @compute @workgroup_size(8)
 fn backward(
   @builtin(workgroup_id) group: vec3u,
-  @builtin(local_invocation_id) local: vec3u,
+  @builtin(local_invocation_index) lane: u32,
   @builtin(subgroup_invocation_id) subgroupLane: u32,
 ) {
-  let H = params.hidden;
+  let N = params.hidden / 4u;
   let direction = group.z;
-  let row0 = group.y * 16u;
   let q = subgroupLane & 3u;
-  let first = row0 + 4u * q;
-  let row = min(vec4u(first, first + 1u, first + 2u, first + 3u), vec4u(params.batch - 1u));
-  let unit0 = (group.x * 8u + local.x) * 4u;
-  var sum = Sums();
+  let row0 = group.y * 16u + 4u * q;
+  let row = min(vec4u(row0, row0 + 1u, row0 + 2u, row0 + 3u), vec4u(params.batch - 1u));
+  let column = (group.x * 2u + lane / 4u) * 4u;
+  var sums = UnitSums();
   if (params.step + 1u < params.steps) {
     let after = timeOf(direction, params.step + 1u);
-    let columns = (H + 3u) / 4u;
-    var w = direction * 3u * H * columns + min(unit0 / 4u, columns - 1u);
+    var w = direction * 12u * N * N + min(column + q, N - 1u);
     for (var gate = 0u; gate < 3u; gate++) {
-      // The third gate of weight_hh goes with q, the fourth slot.
+      // The third gate's rows of weight_hh go with q, in the fourth slot.
       let slot = select(gate, 3u, gate == 2u);
-      let place = ((direction * params.steps + after) * params.batch + row) * 4u * H + slot * H;
-      for (var k = 0u; k < H; k++) {
-        let rows = vec4f(gates[place.x + k], gates[place.y + k], gates[place.z + k], gates[place.w + k]);
-        sum = accumulate(sum, rows, weights[w]);
-        w += columns;
+      let place = ((direction * params.steps + after) * params.batch + row) * 4u * N + slot * N;
+      for (var k = 0u; k < N; k++) {
+        let x = transpose(mat4x4f(gates[place.x + k], gates[place.y + k], gates[place.z + k], gates[place.w + k]));
+        sums = addUnits(sums, x[0], weights[w]);
+        sums = addUnits(sums, x[1], weights[w + N]);
+        sums = addUnits(sums, x[2], weights[w + 2u * N]);
+        sums = addUnits(sums, x[3], weights[w + 3u * N]);
+        w += 4u * N;
       }
     }
   }
-  // Indexed by a variable, so not the same variable that the loop adds to.
-  let sums = array<mat4x4f, 4>(sum.own, sum.x, sum.y, sum.diagonal);
-  let rows = min(16u, params.batch - row0);
+  if (row0 >= params.batch) {
+    return;
+  }
+  // Indexed by a variable, so not the same variables that the loop adds to.
+  let all = array<mat4x4f, 4>(sums.first, sums.second, sums.third, sums.fourth);
+  let rows = min(4u, params.batch - row0);
   for (var i = 0u; i < 4u * rows; i++) {
-    let r = i / 4u;
     let j = i & 3u;
-    if (unit0 + j < H) {
-      finishBackward(direction, row0 + r, unit0 + j, sums[(r / 4u) ^ q][r & 3u][j]);
+    if (column + j < N) {
+      finishBackward(direction, row0 + i / 4u, column + j, all[j][i / 4u]);
     }
   }
 }

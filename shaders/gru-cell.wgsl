@@ -9,14 +9,14 @@
 // forward: a thread owns 4 rows of the batch and all gates of one unit
 //   gates    [D, T, B, 4H]  in: products with the input in r, z, n, bias_ih included; out: activated r, z, n, and q
 //   h        [T+1, B, D·H]  read at t-1, written at t
-//   weights  [D, H, H, 4]   weight_hh by k, unit, gate (recurrent-weights.wgsl); the fourth gate is zero
+//   weights  [D, H, 3H]     weight_hh transposed
 //   bias     [D, 3H]        bias_hh
 //   lengths  [B]            read where hasLengths = 1
-// backward: a thread owns 4 rows of the batch and 4 units
+// backward: a thread owns 4 rows and one unit
 //   gates    [D, T, B, 4H]  at t in: r, z, n, q; out: gradients of what is activated to r, z, n, and of q;
 //                           read at t+1
 //   h        [T+1, B, D·H]  read (as hRead)
-//   weights  [D, 3H, H4]    weight_hh, rows padded to H4, the next multiple of 4
+//   weights  [D, 3H, H]     weight_hh
 //   upstream [T, B, D·H]    gradient of h after each step; read where hasUpstream = 1
 //   carry    [B, D·H]       in: gradient of h[t] besides upstream and the gates at t+1 (where hasCarry = 1);
 //                           out: what goes on to h[t-1] besides the gates at t
@@ -38,7 +38,7 @@ struct Params {
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read_write> gates: array<f32>;
 @group(0) @binding(2) var<storage, read_write> h: array<f32>;
-@group(0) @binding(3) var<storage, read> weights: array<vec4f>;
+@group(0) @binding(3) var<storage, read> weights: array<f32>;
 @group(0) @binding(4) var<storage, read> bias: array<f32>;
 @group(0) @binding(5) var<storage, read> lengths: array<u32>;
 @group(0) @binding(6) var<storage, read> upstream: array<f32>;
@@ -78,18 +78,8 @@ fn ended(row: u32, time: u32) -> bool {
   return time >= lengths[row];
 }
 
-// Row r of the result is sum[r] + rows[r] · columns.
-fn outer(sum: mat4x4f, rows: vec4f, columns: vec4f) -> mat4x4f {
-  return mat4x4f(
-    fma(rows.xxxx, columns, sum[0]),
-    fma(rows.yyyy, columns, sum[1]),
-    fma(rows.zzzz, columns, sum[2]),
-    fma(rows.wwww, columns, sum[3]),
-  );
-}
-
-// The step of one row and unit; `sum` holds the recurrent products and bias_hh.
-fn finishForward(direction: u32, row: u32, unit: u32, sum: vec4f) {
+// The step of one row and unit; the arguments r to q hold the recurrent products and bias_hh.
+fn finishForward(direction: u32, row: u32, unit: u32, r: f32, z: f32, q: f32) {
   let H = params.hidden;
   let time = timeOf(direction, params.step);
   let slot = params.batch * params.width;
@@ -103,14 +93,14 @@ fn finishForward(direction: u32, row: u32, unit: u32, sum: vec4f) {
     return;
   }
   let at = ((direction * params.steps + time) * params.batch + row) * 4u * H + unit;
-  let r = sigmoid_accurate(gates[at] + sum.x);
-  let z = sigmoid_accurate(gates[at + H] + sum.y);
-  let n = tanh_accurate(fma(r, sum.z, gates[at + 2u * H]));
-  gates[at] = r;
-  gates[at + H] = z;
+  let gateR = sigmoid_accurate(gates[at] + r);
+  let gateZ = sigmoid_accurate(gates[at + H] + z);
+  let n = tanh_accurate(fma(gateR, q, gates[at + 2u * H]));
+  gates[at] = gateR;
+  gates[at + H] = gateZ;
   gates[at + 2u * H] = n;
-  gates[at + 3u * H] = sum.z;
-  h[time * slot + place] = fma(z, hBefore - n, n);
+  gates[at + 3u * H] = q;
+  h[time * slot + place] = fma(gateZ, hBefore - n, n);
 }
 
 // The step back of one row and unit; `sum` is the gradient of h[t] through the gates of the step after.
@@ -152,68 +142,63 @@ fn finishBackward(direction: u32, row: u32, unit: u32, sum: f32) {
 }
 
 @compute @workgroup_size(64)
-fn forward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local: vec3u) {
+fn forward(@builtin(global_invocation_id) id: vec3u) {
   let H = params.hidden;
-  let direction = group.z;
-  let row0 = group.y * 4u;
-  let row = min(vec4u(row0, row0 + 1u, row0 + 2u, row0 + 3u), vec4u(params.batch - 1u));
-  let lane = group.x * 64u + local.x;
-  let unit = min(lane, H - 1u);
-  let biasAt = direction * 3u * H + unit;
-  let start = vec4f(bias[biasAt], bias[biasAt + H], bias[biasAt + 2u * H], 0.0);
-  let starts = mat4x4f(start, start, start, start);
-  var sum = starts;
-  if (hasBefore()) {
-    let place = (slotBefore(direction) * params.batch + row) * params.width + direction * H;
-    var w = direction * H * H + unit;
-    for (var k = 0u; k < H; k++) {
-      let rows = vec4f(h[place.x + k], h[place.y + k], h[place.z + k], h[place.w + k]);
-      sum = outer(sum, rows, weights[w]);
-      w += H;
-    }
-  }
-  if (lane >= H) {
+  let unit = id.x;
+  if (unit >= H) {
     return;
   }
-  // Indexed by a variable, so not the same variable that the loop adds to.
-  let sums = array<vec4f, 4>(sum[0], sum[1], sum[2], sum[3]);
+  let direction = id.z;
+  let row0 = id.y * 4u;
+  let row = min(vec4u(row0, row0 + 1u, row0 + 2u, row0 + 3u), vec4u(params.batch - 1u));
+  let biasAt = direction * 3u * H + unit;
+  var r = vec4f(bias[biasAt]);
+  var z = vec4f(bias[biasAt + H]);
+  var q = vec4f(bias[biasAt + 2u * H]);
+  if (hasBefore()) {
+    let place = (slotBefore(direction) * params.batch + row) * params.width + direction * H;
+    var w = direction * H * 3u * H + unit;
+    for (var k = 0u; k < H; k++) {
+      let x = vec4f(h[place.x + k], h[place.y + k], h[place.z + k], h[place.w + k]);
+      r = fma(x, vec4f(weights[w]), r);
+      z = fma(x, vec4f(weights[w + H]), z);
+      q = fma(x, vec4f(weights[w + 2u * H]), q);
+      w += 3u * H;
+    }
+  }
   let rows = min(4u, params.batch - row0);
-  for (var r = 0u; r < rows; r++) {
-    finishForward(direction, row0 + r, unit, sums[r]);
+  for (var j = 0u; j < rows; j++) {
+    finishForward(direction, row0 + j, unit, r[j], z[j], q[j]);
   }
 }
 
 @compute @workgroup_size(64)
-fn backward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local: vec3u) {
+fn backward(@builtin(global_invocation_id) id: vec3u) {
   let H = params.hidden;
-  let direction = group.z;
-  let row0 = group.y * 4u;
+  let unit = id.x;
+  if (unit >= H) {
+    return;
+  }
+  let direction = id.z;
+  let row0 = id.y * 4u;
   let row = min(vec4u(row0, row0 + 1u, row0 + 2u, row0 + 3u), vec4u(params.batch - 1u));
-  let unit0 = (group.x * 64u + local.x) * 4u;
-  var sum = mat4x4f();
+  var sum = vec4f();
   if (params.step + 1u < params.steps) {
     let after = timeOf(direction, params.step + 1u);
-    let columns = (H + 3u) / 4u;
-    var w = direction * 3u * H * columns + min(unit0 / 4u, columns - 1u);
+    var w = direction * 3u * H * H + unit;
     for (var gate = 0u; gate < 3u; gate++) {
-      // The third gate of weight_hh goes with q, the fourth slot.
+      // The third gate's rows of weight_hh go with q, in the fourth slot.
       let slot = select(gate, 3u, gate == 2u);
       let place = ((direction * params.steps + after) * params.batch + row) * 4u * H + slot * H;
       for (var k = 0u; k < H; k++) {
-        let rows = vec4f(gates[place.x + k], gates[place.y + k], gates[place.z + k], gates[place.w + k]);
-        sum = outer(sum, rows, weights[w]);
-        w += columns;
+        let x = vec4f(gates[place.x + k], gates[place.y + k], gates[place.z + k], gates[place.w + k]);
+        sum = fma(x, vec4f(weights[w]), sum);
+        w += H;
       }
     }
   }
-  // Indexed by a variable, so not the same variable that the loop adds to.
-  let sums = array<vec4f, 4>(sum[0], sum[1], sum[2], sum[3]);
   let rows = min(4u, params.batch - row0);
-  for (var i = 0u; i < 4u * rows; i++) {
-    let r = i / 4u;
-    let j = i & 3u;
-    if (unit0 + j < H) {
-      finishBackward(direction, row0 + r, unit0 + j, sums[r][j]);
-    }
+  for (var j = 0u; j < rows; j++) {
+    finishBackward(direction, row0 + j, unit, sum[j]);
   }
 }

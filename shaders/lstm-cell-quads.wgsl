@@ -1,5 +1,7 @@
-// As lstm-cell.wgsl, for adapters that run on the CPU and have subgroups. There a load from storage costs as much as a
-// dozen multiplications, so the four lanes of a quad load four rows each and pass them round.
+// As lstm-cell.wgsl, for H a multiple of 4 and adapters that run on the CPU and have subgroups. There a load from storage
+// costs as much as a dozen multiplications; so everything is loaded by 16 bytes, and the four lanes of a quad, which
+// work on the same units of different rows, load a quarter of the weights each and pass them round.
+// Lanes 4i to 4i+3 of a workgroup must be a quad.
 //
 // One LSTM step of all directions; a row of the batch that has ended (t >= length) keeps its state.
 //   [i f g o] = gates[t] + bias_hh + h[t-1] W_hhᵀ,  then sigmoid, sigmoid, tanh, sigmoid
@@ -8,16 +10,16 @@
 // before, whose slot is T (the initial state) at step 0. A row's products are summed over k in order, starting with the
 // bias: the same to the bit in any batch and in `lstm-cell.wgsl`.
 //
-// forward: a quad owns 16 rows of the batch, each of its lanes all gates of one unit
+// forward: a quad owns 16 rows of the batch and all gates of 4 units
 //   gates    [D, T, B, 4H]  in: products with the input, bias_ih included; out: activated gates
 //   h, c     [T+1, B, D·H]  read at t-1, written at t
-//   weights  [D, H, H, 4]   weight_hh by k, unit, gate (recurrent-weights.wgsl)
+//   weights  [D, H, 4H]     weight_hh transposed
 //   bias     [D, 4H]        bias_hh
 //   lengths  [B]            read where hasLengths = 1
-// backward: a quad owns 16 rows of the batch, each of its lanes 4 units
+// backward: a quad owns 16 rows and 16 units
 //   gates    [D, T, B, 4H]  at t in: activated gates, out: gradients before the activations; read at t+1
 //   c        [T+1, B, D·H]  read (as cRead)
-//   weights  [D, 4H, H4]    weight_hh, rows padded to H4, the next multiple of 4
+//   weights  [D, 4H, H]     weight_hh
 //   upstream [T, B, D·H]    gradient of h after each step; read where hasUpstream = 1
 //   carryH   [B, D·H]       in: gradient of h[t] besides upstream and the gates at t+1 (where bit 0 of hasCarry is
 //                           set); out: what goes on to h[t-1] besides the gates at t. Nothing does without lengths:
@@ -41,16 +43,16 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read_write> gates: array<f32>;
-@group(0) @binding(2) var<storage, read_write> h: array<f32>;
-@group(0) @binding(3) var<storage, read_write> c: array<f32>;
+@group(0) @binding(1) var<storage, read_write> gates: array<vec4f>;
+@group(0) @binding(2) var<storage, read_write> h: array<vec4f>;
+@group(0) @binding(3) var<storage, read_write> c: array<vec4f>;
 @group(0) @binding(4) var<storage, read> weights: array<vec4f>;
-@group(0) @binding(5) var<storage, read> bias: array<f32>;
+@group(0) @binding(5) var<storage, read> bias: array<vec4f>;
 @group(0) @binding(6) var<storage, read> lengths: array<u32>;
-@group(0) @binding(7) var<storage, read> upstream: array<f32>;
-@group(0) @binding(8) var<storage, read> cRead: array<f32>;
-@group(0) @binding(9) var<storage, read_write> carryH: array<f32>;
-@group(0) @binding(10) var<storage, read_write> carryC: array<f32>;
+@group(0) @binding(7) var<storage, read> upstream: array<vec4f>;
+@group(0) @binding(8) var<storage, read> cRead: array<vec4f>;
+@group(0) @binding(9) var<storage, read_write> carryH: array<vec4f>;
+@group(0) @binding(10) var<storage, read_write> carryC: array<vec4f>;
 
 fn sigmoid_accurate(x: f32) -> f32 {
   return 1.0 / (1.0 + exp(clamp(-x, -80.0, 80.0)));
@@ -62,6 +64,14 @@ fn tanh_accurate(x: f32) -> f32 {
     -5.37397155531e-2), square, 1.33314422036e-1), square, -3.33332819422e-1), x);
   let large = 1.0 - 2.0 / (1.0 + exp(2.0 * min(abs(x), 10.0)));
   return select(sign(x) * large, small, abs(x) < 0.6);
+}
+
+fn sigmoids(x: vec4f) -> vec4f {
+  return vec4f(sigmoid_accurate(x.x), sigmoid_accurate(x.y), sigmoid_accurate(x.z), sigmoid_accurate(x.w));
+}
+
+fn tanhs(x: vec4f) -> vec4f {
+  return vec4f(tanh_accurate(x.x), tanh_accurate(x.y), tanh_accurate(x.z), tanh_accurate(x.w));
 }
 
 fn timeOf(direction: u32, step: u32) -> u32 {
@@ -85,6 +95,87 @@ fn ended(row: u32, time: u32) -> bool {
   return time >= lengths[row];
 }
 
+// The step of one row and four units; the arguments i to o hold the recurrent products and bias_hh.
+fn finishForward(direction: u32, row: u32, column: u32, i: vec4f, f: vec4f, g: vec4f, o: vec4f) {
+  let N = params.hidden / 4u;
+  let time = timeOf(direction, params.step);
+  let slot = params.batch * params.width / 4u;
+  let place = row * (params.width / 4u) + direction * N + column;
+  let before = slotBefore(direction) * slot + place;
+  let after = time * slot + place;
+  var cBefore = vec4f();
+  if (hasBefore()) {
+    cBefore = c[before];
+  }
+  if (ended(row, time)) {
+    h[after] = vec4f();
+    if (hasBefore()) {
+      h[after] = h[before];
+    }
+    c[after] = cBefore;
+    return;
+  }
+  let at = ((direction * params.steps + time) * params.batch + row) * 4u * N + column;
+  let gateI = sigmoids(gates[at] + i);
+  let gateF = sigmoids(gates[at + N] + f);
+  let gateG = tanhs(gates[at + 2u * N] + g);
+  let gateO = sigmoids(gates[at + 3u * N] + o);
+  let cell = fma(gateF, cBefore, gateI * gateG);
+  gates[at] = gateI;
+  gates[at + N] = gateF;
+  gates[at + 2u * N] = gateG;
+  gates[at + 3u * N] = gateO;
+  c[after] = cell;
+  h[after] = gateO * tanhs(cell);
+}
+
+// The step back of one row and four units; `sum` is the gradient of h[t] through the gates of the step after.
+fn finishBackward(direction: u32, row: u32, column: u32, sum: vec4f) {
+  let N = params.hidden / 4u;
+  let time = timeOf(direction, params.step);
+  let slot = params.batch * params.width / 4u;
+  let place = row * (params.width / 4u) + direction * N + column;
+  var dh = sum;
+  var dc = vec4f();
+  if (params.hasUpstream == 1u) {
+    dh += upstream[time * slot + place];
+  }
+  if ((params.hasCarry & 1u) == 1u) {
+    dh += carryH[place];
+  }
+  if ((params.hasCarry & 2u) == 2u) {
+    dc = carryC[place];
+  }
+  let at = ((direction * params.steps + time) * params.batch + row) * 4u * N + column;
+  if (ended(row, time)) {
+    gates[at] = vec4f();
+    gates[at + N] = vec4f();
+    gates[at + 2u * N] = vec4f();
+    gates[at + 3u * N] = vec4f();
+    carryH[place] = dh;
+    carryC[place] = dc;
+    return;
+  }
+  var cBefore = vec4f();
+  if (hasBefore()) {
+    cBefore = cRead[slotBefore(direction) * slot + place];
+  }
+  let i = gates[at];
+  let f = gates[at + N];
+  let g = gates[at + 2u * N];
+  let o = gates[at + 3u * N];
+  let squashed = tanhs(cRead[time * slot + place]);
+  dc += dh * o * (1.0 - squashed * squashed);
+  gates[at] = dc * g * i * (1.0 - i);
+  gates[at + N] = dc * cBefore * f * (1.0 - f);
+  gates[at + 2u * N] = dc * i * (1.0 - g * g);
+  gates[at + 3u * N] = dh * squashed * o * (1.0 - o);
+  carryC[place] = dc * f;
+  if (params.hasLengths == 1u || params.step == 0u) {
+    carryH[place] = vec4f();
+  }
+}
+
 // Row r of the result is sum[r] + rows[r] · columns.
 fn outer(sum: mat4x4f, rows: vec4f, columns: vec4f) -> mat4x4f {
   return mat4x4f(
@@ -95,175 +186,124 @@ fn outer(sum: mat4x4f, rows: vec4f, columns: vec4f) -> mat4x4f {
   );
 }
 
-// The step of one row and unit; `sum` holds the recurrent products and bias_hh.
-fn finishForward(direction: u32, row: u32, unit: u32, sum: vec4f) {
-  let H = params.hidden;
-  let time = timeOf(direction, params.step);
-  let slot = params.batch * params.width;
-  let place = row * params.width + direction * H + unit;
-  var cBefore = 0.0;
-  if (hasBefore()) {
-    cBefore = c[slotBefore(direction) * slot + place];
-  }
-  if (ended(row, time)) {
-    var hBefore = 0.0;
-    if (hasBefore()) {
-      hBefore = h[slotBefore(direction) * slot + place];
-    }
-    h[time * slot + place] = hBefore;
-    c[time * slot + place] = cBefore;
-    return;
-  }
-  let at = ((direction * params.steps + time) * params.batch + row) * 4u * H + unit;
-  let i = sigmoid_accurate(gates[at] + sum.x);
-  let f = sigmoid_accurate(gates[at + H] + sum.y);
-  let g = tanh_accurate(gates[at + 2u * H] + sum.z);
-  let o = sigmoid_accurate(gates[at + 3u * H] + sum.w);
-  let cell = fma(f, cBefore, i * g);
-  gates[at] = i;
-  gates[at + H] = f;
-  gates[at + 2u * H] = g;
-  gates[at + 3u * H] = o;
-  c[time * slot + place] = cell;
-  h[time * slot + place] = o * tanh_accurate(cell);
+// Four equal rows.
+fn spread(row: vec4f) -> mat4x4f {
+  return mat4x4f(row, row, row, row);
 }
 
-// The step back of one row and unit; `sum` is the gradient of h[t] through the gates of the step after.
-fn finishBackward(direction: u32, row: u32, unit: u32, sum: f32) {
-  let H = params.hidden;
-  let time = timeOf(direction, params.step);
-  let slot = params.batch * params.width;
-  let place = row * params.width + direction * H + unit;
-  var dh = sum;
-  var dc = 0.0;
-  if (params.hasUpstream == 1u) {
-    dh += upstream[time * slot + place];
-  }
-  if ((params.hasCarry & 1u) == 1u) {
-    dh += carryH[place];
-  }
-  if ((params.hasCarry & 2u) == 2u) {
-    dc = carryC[place];
-  }
-  let at = ((direction * params.steps + time) * params.batch + row) * 4u * H + unit;
-  if (ended(row, time)) {
-    gates[at] = 0.0;
-    gates[at + H] = 0.0;
-    gates[at + 2u * H] = 0.0;
-    gates[at + 3u * H] = 0.0;
-    carryH[place] = dh;
-    carryC[place] = dc;
-    return;
-  }
-  var cBefore = 0.0;
-  if (hasBefore()) {
-    cBefore = cRead[slotBefore(direction) * slot + place];
-  }
-  let i = gates[at];
-  let f = gates[at + H];
-  let g = gates[at + 2u * H];
-  let o = gates[at + 3u * H];
-  let squashed = tanh_accurate(cRead[time * slot + place]);
-  dc = fma(dh * o, 1.0 - squashed * squashed, dc);
-  gates[at] = dc * g * i * (1.0 - i);
-  gates[at + H] = dc * cBefore * f * (1.0 - f);
-  gates[at + 2u * H] = dc * i * (1.0 - g * g);
-  gates[at + 3u * H] = dh * squashed * o * (1.0 - o);
-  carryC[place] = dc * f;
-  if (params.hasLengths == 1u || params.step == 0u) {
-    carryH[place] = 0.0;
-  }
+// The sums of four rows and four units, gate by gate; lane q of the quad brings the weights of the q-th gate.
+struct GateSums {
+  i: mat4x4f,
+  f: mat4x4f,
+  g: mat4x4f,
+  o: mat4x4f,
 }
 
-// The sums of a quad's 16 rows, as the lane with place q in the quad holds them: its own four rows, row0 + 4q and on, and
-// those of lanes q^1, q^2 and q^3.
-struct Sums {
-  own: mat4x4f,
-  x: mat4x4f,
-  y: mat4x4f,
-  diagonal: mat4x4f,
+fn addGates(sums: GateSums, rows: vec4f, own: vec4f) -> GateSums {
+  return GateSums(
+    outer(sums.i, rows, quadBroadcast(own, 0u)),
+    outer(sums.f, rows, quadBroadcast(own, 1u)),
+    outer(sums.g, rows, quadBroadcast(own, 2u)),
+    outer(sums.o, rows, quadBroadcast(own, 3u)),
+  );
 }
 
-fn accumulate(sums: Sums, rows: vec4f, columns: vec4f) -> Sums {
-  return Sums(
-    outer(sums.own, rows, columns),
-    outer(sums.x, quadSwapX(rows), columns),
-    outer(sums.y, quadSwapY(rows), columns),
-    outer(sums.diagonal, quadSwapDiagonal(rows), columns),
+// The sums of four rows and sixteen units; lane q of the quad brings the weights of the q-th four units.
+struct UnitSums {
+  first: mat4x4f,
+  second: mat4x4f,
+  third: mat4x4f,
+  fourth: mat4x4f,
+}
+
+fn addUnits(sums: UnitSums, rows: vec4f, own: vec4f) -> UnitSums {
+  return UnitSums(
+    outer(sums.first, rows, quadBroadcast(own, 0u)),
+    outer(sums.second, rows, quadBroadcast(own, 1u)),
+    outer(sums.third, rows, quadBroadcast(own, 2u)),
+    outer(sums.fourth, rows, quadBroadcast(own, 3u)),
   );
 }
 
 @compute @workgroup_size(8)
 fn forward(
   @builtin(workgroup_id) group: vec3u,
-  @builtin(local_invocation_id) local: vec3u,
+  @builtin(local_invocation_index) lane: u32,
   @builtin(subgroup_invocation_id) subgroupLane: u32,
 ) {
-  let H = params.hidden;
+  let N = params.hidden / 4u;
   let direction = group.z;
-  let row0 = group.y * 16u;
   let q = subgroupLane & 3u;
-  let first = row0 + 4u * q;
-  let row = min(vec4u(first, first + 1u, first + 2u, first + 3u), vec4u(params.batch - 1u));
-  let lane = group.x * 8u + local.x;
-  let unit = min(lane, H - 1u);
-  let biasAt = direction * 4u * H + unit;
-  let start = vec4f(bias[biasAt], bias[biasAt + H], bias[biasAt + 2u * H], bias[biasAt + 3u * H]);
-  let starts = mat4x4f(start, start, start, start);
-  var sum = Sums(starts, starts, starts, starts);
+  let row0 = group.y * 16u + 4u * q;
+  let row = min(vec4u(row0, row0 + 1u, row0 + 2u, row0 + 3u), vec4u(params.batch - 1u));
+  let column = group.x * 2u + lane / 4u;
+  let own = q * N + min(column, N - 1u);
+  let start = bias[direction * 4u * N + own];
+  var sums = GateSums(
+    spread(quadBroadcast(start, 0u)),
+    spread(quadBroadcast(start, 1u)),
+    spread(quadBroadcast(start, 2u)),
+    spread(quadBroadcast(start, 3u)),
+  );
   if (hasBefore()) {
-    let place = (slotBefore(direction) * params.batch + row) * params.width + direction * H;
-    var w = direction * H * H + unit;
-    for (var k = 0u; k < H; k++) {
-      let rows = vec4f(h[place.x + k], h[place.y + k], h[place.z + k], h[place.w + k]);
-      sum = accumulate(sum, rows, weights[w]);
-      w += H;
+    let place = (slotBefore(direction) * params.batch + row) * (params.width / 4u) + direction * N;
+    var w = direction * params.hidden * 4u * N + own;
+    for (var k = 0u; k < N; k++) {
+      let x = transpose(mat4x4f(h[place.x + k], h[place.y + k], h[place.z + k], h[place.w + k]));
+      sums = addGates(sums, x[0], weights[w]);
+      sums = addGates(sums, x[1], weights[w + 4u * N]);
+      sums = addGates(sums, x[2], weights[w + 8u * N]);
+      sums = addGates(sums, x[3], weights[w + 12u * N]);
+      w += 16u * N;
     }
   }
-  if (lane >= H) {
+  if (column >= N || row0 >= params.batch) {
     return;
   }
-  // Indexed by a variable, so not the same variable that the loop adds to.
-  let sums = array<mat4x4f, 4>(sum.own, sum.x, sum.y, sum.diagonal);
-  let rows = min(16u, params.batch - row0);
-  for (var r = 0u; r < rows; r++) {
-    finishForward(direction, row0 + r, unit, sums[(r / 4u) ^ q][r & 3u]);
+  // Indexed by a variable, so not the same variables that the loop adds to.
+  let all = array<mat4x4f, 4>(sums.i, sums.f, sums.g, sums.o);
+  let rows = min(4u, params.batch - row0);
+  for (var j = 0u; j < rows; j++) {
+    finishForward(direction, row0 + j, column, all[0][j], all[1][j], all[2][j], all[3][j]);
   }
 }
 
 @compute @workgroup_size(8)
 fn backward(
   @builtin(workgroup_id) group: vec3u,
-  @builtin(local_invocation_id) local: vec3u,
+  @builtin(local_invocation_index) lane: u32,
   @builtin(subgroup_invocation_id) subgroupLane: u32,
 ) {
-  let H = params.hidden;
+  let N = params.hidden / 4u;
   let direction = group.z;
-  let row0 = group.y * 16u;
   let q = subgroupLane & 3u;
-  let first = row0 + 4u * q;
-  let row = min(vec4u(first, first + 1u, first + 2u, first + 3u), vec4u(params.batch - 1u));
-  let unit0 = (group.x * 8u + local.x) * 4u;
-  var sum = Sums();
+  let row0 = group.y * 16u + 4u * q;
+  let row = min(vec4u(row0, row0 + 1u, row0 + 2u, row0 + 3u), vec4u(params.batch - 1u));
+  let column = (group.x * 2u + lane / 4u) * 4u;
+  var sums = UnitSums();
   if (params.step + 1u < params.steps) {
     let after = timeOf(direction, params.step + 1u);
-    let place = ((direction * params.steps + after) * params.batch + row) * 4u * H;
-    let columns = (H + 3u) / 4u;
-    var w = direction * 4u * H * columns + min(unit0 / 4u, columns - 1u);
-    for (var k = 0u; k < 4u * H; k++) {
-      let rows = vec4f(gates[place.x + k], gates[place.y + k], gates[place.z + k], gates[place.w + k]);
-      sum = accumulate(sum, rows, weights[w]);
-      w += columns;
+    var w = direction * 16u * N * N + min(column + q, N - 1u);
+    let place = ((direction * params.steps + after) * params.batch + row) * 4u * N;
+    for (var k = 0u; k < 4u * N; k++) {
+      let x = transpose(mat4x4f(gates[place.x + k], gates[place.y + k], gates[place.z + k], gates[place.w + k]));
+      sums = addUnits(sums, x[0], weights[w]);
+      sums = addUnits(sums, x[1], weights[w + N]);
+      sums = addUnits(sums, x[2], weights[w + 2u * N]);
+      sums = addUnits(sums, x[3], weights[w + 3u * N]);
+      w += 4u * N;
     }
   }
-  // Indexed by a variable, so not the same variable that the loop adds to.
-  let sums = array<mat4x4f, 4>(sum.own, sum.x, sum.y, sum.diagonal);
-  let rows = min(16u, params.batch - row0);
+  if (row0 >= params.batch) {
+    return;
+  }
+  // Indexed by a variable, so not the same variables that the loop adds to.
+  let all = array<mat4x4f, 4>(sums.first, sums.second, sums.third, sums.fourth);
+  let rows = min(4u, params.batch - row0);
   for (var i = 0u; i < 4u * rows; i++) {
-    let r = i / 4u;
     let j = i & 3u;
-    if (unit0 + j < H) {
-      finishBackward(direction, row0 + r, unit0 + j, sums[(r / 4u) ^ q][r & 3u][j]);
+    if (column + j < N) {
+      finishBackward(direction, row0 + i / 4u, column + j, all[j][i / 4u]);
     }
   }
 }

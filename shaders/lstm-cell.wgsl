@@ -8,13 +8,13 @@
 // forward: a thread owns 4 rows of the batch and all gates of one unit
 //   gates    [D, T, B, 4H]  in: products with the input, bias_ih included; out: activated gates
 //   h, c     [T+1, B, D·H]  read at t-1, written at t
-//   weights  [D, H, H, 4]   weight_hh by k, unit, gate (recurrent-weights.wgsl)
+//   weights  [D, H, 4H]     weight_hh transposed
 //   bias     [D, 4H]        bias_hh
 //   lengths  [B]            read where hasLengths = 1
-// backward: a thread owns 4 rows of the batch and 4 units
+// backward: a thread owns 4 rows and one unit
 //   gates    [D, T, B, 4H]  at t in: activated gates, out: gradients before the activations; read at t+1
 //   c        [T+1, B, D·H]  read (as cRead)
-//   weights  [D, 4H, H4]    weight_hh, rows padded to H4, the next multiple of 4
+//   weights  [D, 4H, H]     weight_hh
 //   upstream [T, B, D·H]    gradient of h after each step; read where hasUpstream = 1
 //   carryH   [B, D·H]       in: gradient of h[t] besides upstream and the gates at t+1 (where bit 0 of hasCarry is
 //                           set); out: what goes on to h[t-1] besides the gates at t. Nothing does without lengths:
@@ -39,7 +39,7 @@ struct Params {
 @group(0) @binding(1) var<storage, read_write> gates: array<f32>;
 @group(0) @binding(2) var<storage, read_write> h: array<f32>;
 @group(0) @binding(3) var<storage, read_write> c: array<f32>;
-@group(0) @binding(4) var<storage, read> weights: array<vec4f>;
+@group(0) @binding(4) var<storage, read> weights: array<f32>;
 @group(0) @binding(5) var<storage, read> bias: array<f32>;
 @group(0) @binding(6) var<storage, read> lengths: array<u32>;
 @group(0) @binding(7) var<storage, read> upstream: array<f32>;
@@ -80,47 +80,38 @@ fn ended(row: u32, time: u32) -> bool {
   return time >= lengths[row];
 }
 
-// Row r of the result is sum[r] + rows[r] · columns.
-fn outer(sum: mat4x4f, rows: vec4f, columns: vec4f) -> mat4x4f {
-  return mat4x4f(
-    fma(rows.xxxx, columns, sum[0]),
-    fma(rows.yyyy, columns, sum[1]),
-    fma(rows.zzzz, columns, sum[2]),
-    fma(rows.wwww, columns, sum[3]),
-  );
-}
-
-// The step of one row and unit; `sum` holds the recurrent products and bias_hh.
-fn finishForward(direction: u32, row: u32, unit: u32, sum: vec4f) {
+// The step of one row and unit; the arguments i to o hold the recurrent products and bias_hh.
+fn finishForward(direction: u32, row: u32, unit: u32, i: f32, f: f32, g: f32, o: f32) {
   let H = params.hidden;
   let time = timeOf(direction, params.step);
   let slot = params.batch * params.width;
   let place = row * params.width + direction * H + unit;
+  let before = slotBefore(direction) * slot + place;
+  let after = time * slot + place;
   var cBefore = 0.0;
   if (hasBefore()) {
-    cBefore = c[slotBefore(direction) * slot + place];
+    cBefore = c[before];
   }
   if (ended(row, time)) {
-    var hBefore = 0.0;
+    h[after] = 0.0;
     if (hasBefore()) {
-      hBefore = h[slotBefore(direction) * slot + place];
+      h[after] = h[before];
     }
-    h[time * slot + place] = hBefore;
-    c[time * slot + place] = cBefore;
+    c[after] = cBefore;
     return;
   }
   let at = ((direction * params.steps + time) * params.batch + row) * 4u * H + unit;
-  let i = sigmoid_accurate(gates[at] + sum.x);
-  let f = sigmoid_accurate(gates[at + H] + sum.y);
-  let g = tanh_accurate(gates[at + 2u * H] + sum.z);
-  let o = sigmoid_accurate(gates[at + 3u * H] + sum.w);
-  let cell = fma(f, cBefore, i * g);
-  gates[at] = i;
-  gates[at + H] = f;
-  gates[at + 2u * H] = g;
-  gates[at + 3u * H] = o;
-  c[time * slot + place] = cell;
-  h[time * slot + place] = o * tanh_accurate(cell);
+  let gateI = sigmoid_accurate(gates[at] + i);
+  let gateF = sigmoid_accurate(gates[at + H] + f);
+  let gateG = tanh_accurate(gates[at + 2u * H] + g);
+  let gateO = sigmoid_accurate(gates[at + 3u * H] + o);
+  let cell = fma(gateF, cBefore, gateI * gateG);
+  gates[at] = gateI;
+  gates[at + H] = gateF;
+  gates[at + 2u * H] = gateG;
+  gates[at + 3u * H] = gateO;
+  c[after] = cell;
+  h[after] = gateO * tanh_accurate(cell);
 }
 
 // The step back of one row and unit; `sum` is the gradient of h[t] through the gates of the step after.
@@ -159,7 +150,7 @@ fn finishBackward(direction: u32, row: u32, unit: u32, sum: f32) {
   let g = gates[at + 2u * H];
   let o = gates[at + 3u * H];
   let squashed = tanh_accurate(cRead[time * slot + place]);
-  dc = fma(dh * o, 1.0 - squashed * squashed, dc);
+  dc += dh * o * (1.0 - squashed * squashed);
   gates[at] = dc * g * i * (1.0 - i);
   gates[at + H] = dc * cBefore * f * (1.0 - f);
   gates[at + 2u * H] = dc * i * (1.0 - g * g);
@@ -171,64 +162,61 @@ fn finishBackward(direction: u32, row: u32, unit: u32, sum: f32) {
 }
 
 @compute @workgroup_size(64)
-fn forward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local: vec3u) {
+fn forward(@builtin(global_invocation_id) id: vec3u) {
   let H = params.hidden;
-  let direction = group.z;
-  let row0 = group.y * 4u;
-  let row = min(vec4u(row0, row0 + 1u, row0 + 2u, row0 + 3u), vec4u(params.batch - 1u));
-  let lane = group.x * 64u + local.x;
-  let unit = min(lane, H - 1u);
-  let biasAt = direction * 4u * H + unit;
-  let start = vec4f(bias[biasAt], bias[biasAt + H], bias[biasAt + 2u * H], bias[biasAt + 3u * H]);
-  let starts = mat4x4f(start, start, start, start);
-  var sum = starts;
-  if (hasBefore()) {
-    let place = (slotBefore(direction) * params.batch + row) * params.width + direction * H;
-    var w = direction * H * H + unit;
-    for (var k = 0u; k < H; k++) {
-      let rows = vec4f(h[place.x + k], h[place.y + k], h[place.z + k], h[place.w + k]);
-      sum = outer(sum, rows, weights[w]);
-      w += H;
-    }
-  }
-  if (lane >= H) {
+  let unit = id.x;
+  if (unit >= H) {
     return;
   }
-  // Indexed by a variable, so not the same variable that the loop adds to.
-  let sums = array<vec4f, 4>(sum[0], sum[1], sum[2], sum[3]);
+  let direction = id.z;
+  let row0 = id.y * 4u;
+  let row = min(vec4u(row0, row0 + 1u, row0 + 2u, row0 + 3u), vec4u(params.batch - 1u));
+  let biasAt = direction * 4u * H + unit;
+  var i = vec4f(bias[biasAt]);
+  var f = vec4f(bias[biasAt + H]);
+  var g = vec4f(bias[biasAt + 2u * H]);
+  var o = vec4f(bias[biasAt + 3u * H]);
+  if (hasBefore()) {
+    let place = (slotBefore(direction) * params.batch + row) * params.width + direction * H;
+    var w = direction * H * 4u * H + unit;
+    for (var k = 0u; k < H; k++) {
+      let x = vec4f(h[place.x + k], h[place.y + k], h[place.z + k], h[place.w + k]);
+      i = fma(x, vec4f(weights[w]), i);
+      f = fma(x, vec4f(weights[w + H]), f);
+      g = fma(x, vec4f(weights[w + 2u * H]), g);
+      o = fma(x, vec4f(weights[w + 3u * H]), o);
+      w += 4u * H;
+    }
+  }
   let rows = min(4u, params.batch - row0);
-  for (var r = 0u; r < rows; r++) {
-    finishForward(direction, row0 + r, unit, sums[r]);
+  for (var j = 0u; j < rows; j++) {
+    finishForward(direction, row0 + j, unit, i[j], f[j], g[j], o[j]);
   }
 }
 
 @compute @workgroup_size(64)
-fn backward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local: vec3u) {
+fn backward(@builtin(global_invocation_id) id: vec3u) {
   let H = params.hidden;
-  let direction = group.z;
-  let row0 = group.y * 4u;
+  let unit = id.x;
+  if (unit >= H) {
+    return;
+  }
+  let direction = id.z;
+  let row0 = id.y * 4u;
   let row = min(vec4u(row0, row0 + 1u, row0 + 2u, row0 + 3u), vec4u(params.batch - 1u));
-  let unit0 = (group.x * 64u + local.x) * 4u;
-  var sum = mat4x4f();
+  var sum = vec4f();
   if (params.step + 1u < params.steps) {
     let after = timeOf(direction, params.step + 1u);
+    var w = direction * 4u * H * H + unit;
     let place = ((direction * params.steps + after) * params.batch + row) * 4u * H;
-    let columns = (H + 3u) / 4u;
-    var w = direction * 4u * H * columns + min(unit0 / 4u, columns - 1u);
     for (var k = 0u; k < 4u * H; k++) {
-      let rows = vec4f(gates[place.x + k], gates[place.y + k], gates[place.z + k], gates[place.w + k]);
-      sum = outer(sum, rows, weights[w]);
-      w += columns;
+      let x = vec4f(gates[place.x + k], gates[place.y + k], gates[place.z + k], gates[place.w + k]);
+      sum = fma(x, vec4f(weights[w]), sum);
+      w += H;
     }
   }
-  // Indexed by a variable, so not the same variable that the loop adds to.
-  let sums = array<vec4f, 4>(sum[0], sum[1], sum[2], sum[3]);
   let rows = min(4u, params.batch - row0);
-  for (var i = 0u; i < 4u * rows; i++) {
-    let r = i / 4u;
-    let j = i & 3u;
-    if (unit0 + j < H) {
-      finishBackward(direction, row0 + r, unit0 + j, sums[r][j]);
-    }
+  for (var j = 0u; j < rows; j++) {
+    finishBackward(direction, row0 + j, unit, sum[j]);
   }
 }

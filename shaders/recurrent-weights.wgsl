@@ -1,19 +1,13 @@
-// The recurrent weights as the forward kernels of the cells want them: both directions in one binding, transposed, and
-// the gates of a unit side by side, so that 16 bytes are the next factors of one lane.
+// Both directions' recurrent weights side by side, so that one binding holds them.
+//   transpose: packed[d, k, j] = weight_d[j, k], packedBias[d, j] = bias_d[j]   for j < rows, k < columns, d < D
 //
-//   packed[d, k, u·stride + g] = weight_d[g·H + u, k]     0 where u >= H or g >= G
-//   packedBias[d, j]           = bias_d[j]
-//
-//   weight0, weight1  [G·H, H]              of direction 0 and 1 (the same where D = 1)
-//   bias0, bias1      [G·H]
-//   packed            [D, H, columns]       written; columns = H·stride rounded up to a multiple of 4
-//   packedBias        [D, G·H]              written
-// Neither written buffer may share memory with anything else.
+//   weight0, weight1  [rows, columns]       of direction 0 and 1 (the same where D = 1)
+//   bias0, bias1      [rows]
+//   packed            [D, columns, rows]    written
+//   packedBias        [D, rows]             written
 
 struct Params {
-  hidden: u32, // H
-  gates: u32, // G
-  stride: u32, // a power of two, at least G
+  rows: u32,
   columns: u32,
 }
 
@@ -26,35 +20,32 @@ struct Params {
 @group(0) @binding(6) var<storage, read_write> packedBias: array<f32>;
 
 const tile = 16u;
-const pitch = tile + 1u;
-var<workgroup> staged: array<f32, tile * pitch>;
+var<workgroup> staged: array<f32, tile * (tile + 1u)>;
 
-// Staged in workgroup memory: reads run along k, writes along the columns, both contiguous.
 @compute @workgroup_size(tile, tile)
-fn interleave(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local: vec3u) {
-  let H = params.hidden;
-  let direction = group.z;
-  let k = group.x * tile + local.x;
-  let column = group.y * tile + local.y;
-  let gate = column % params.stride;
-  let unit = column / params.stride;
-  var value = 0.0;
-  if (k < H && unit < H && gate < params.gates) {
-    let row = gate * H + unit;
-    if (direction == 0u) {
-      value = weight0[row * H + k];
+fn transpose(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local: vec3u) {
+  // Staged in workgroup memory so that reads and writes are both along the contiguous dimension.
+  let column = group.x * tile + local.x;
+  let row = group.y * tile + local.y;
+  if (row < params.rows && column < params.columns) {
+    let place = row * params.columns + column;
+    if (group.z == 0u) {
+      staged[local.y * (tile + 1u) + local.x] = weight0[place];
     } else {
-      value = weight1[row * H + k];
-    }
-    if (k == 0u) {
-      packedBias[direction * params.gates * H + row] = select(bias1[row], bias0[row], direction == 0u);
+      staged[local.y * (tile + 1u) + local.x] = weight1[place];
     }
   }
-  staged[local.y * pitch + local.x] = value;
+  if (column == 0u && row < params.rows) {
+    if (group.z == 0u) {
+      packedBias[row] = bias0[row];
+    } else {
+      packedBias[params.rows + row] = bias1[row];
+    }
+  }
   workgroupBarrier();
-  let outK = group.x * tile + local.y;
+  let outRow = group.x * tile + local.y;
   let outColumn = group.y * tile + local.x;
-  if (outK < H && outColumn < params.columns) {
-    packed[(direction * H + outK) * params.columns + outColumn] = staged[local.x * pitch + local.y];
+  if (outRow < params.columns && outColumn < params.rows) {
+    packed[(group.z * params.columns + outRow) * params.rows + outColumn] = staged[local.x * (tile + 1u) + local.y];
   }
 }

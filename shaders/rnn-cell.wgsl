@@ -4,15 +4,15 @@
 // before, whose slot is T (the initial state) at step 0. A row's products are summed over k in order, starting with the
 // bias: the same to the bit in any batch and in `rnn-cell-quads.wgsl`.
 //
-// forward: a thread owns 4 rows of the batch and 4 units
+// forward: a thread owns 4 rows of the batch and one unit
 //   gates    [D, T, B, H]   in: products with the input, bias_ih included; out: the activated value
 //   h        [T+1, B, D·H]  read at t-1, written at t
-//   weights  [D, H, H4]     weight_hh by k, unit, rows padded to H4, the next multiple of 4 (recurrent-weights.wgsl)
+//   weights  [D, H, H]      weight_hh transposed
 //   bias     [D, H]         bias_hh
 //   lengths  [B]            read where hasLengths = 1
-// backward: a thread owns 4 rows of the batch and 4 units
+// backward: a thread owns 4 rows and one unit
 //   gates    [D, T, B, H]   at t in: activated values, out: gradients before the activation; read at t+1
-//   weights  [D, H, H4]     weight_hh, rows padded
+//   weights  [D, H, H]      weight_hh
 //   upstream [T, B, D·H]    gradient of h after each step; read where hasUpstream = 1
 //   carry    [B, D·H]       in: gradient of h[t] besides upstream and the gates at t+1 (where hasCarry = 1); out: what
 //                           goes on to h[t-1] besides the gates at t. Nothing does without lengths: then it is
@@ -36,7 +36,7 @@ struct Params {
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read_write> gates: array<f32>;
 @group(0) @binding(2) var<storage, read_write> h: array<f32>;
-@group(0) @binding(3) var<storage, read> weights: array<vec4f>;
+@group(0) @binding(3) var<storage, read> weights: array<f32>;
 @group(0) @binding(4) var<storage, read> bias: array<f32>;
 @group(0) @binding(5) var<storage, read> lengths: array<u32>;
 @group(0) @binding(6) var<storage, read> upstream: array<f32>;
@@ -71,28 +71,19 @@ fn ended(row: u32, time: u32) -> bool {
   return time >= lengths[row];
 }
 
-// Row r of the result is sum[r] + rows[r] · columns.
-fn outer(sum: mat4x4f, rows: vec4f, columns: vec4f) -> mat4x4f {
-  return mat4x4f(
-    fma(rows.xxxx, columns, sum[0]),
-    fma(rows.yyyy, columns, sum[1]),
-    fma(rows.zzzz, columns, sum[2]),
-    fma(rows.wwww, columns, sum[3]),
-  );
-}
-
-// The step of one row and unit; `sum` holds the recurrent products and bias_hh.
+// The step of one row and unit; `sum` holds the recurrent product and bias_hh.
 fn finishForward(direction: u32, row: u32, unit: u32, sum: f32) {
   let H = params.hidden;
   let time = timeOf(direction, params.step);
   let slot = params.batch * params.width;
   let place = row * params.width + direction * H + unit;
+  let before = slotBefore(direction) * slot + place;
+  let after = time * slot + place;
   if (ended(row, time)) {
-    var hBefore = 0.0;
+    h[after] = 0.0;
     if (hasBefore()) {
-      hBefore = h[slotBefore(direction) * slot + place];
+      h[after] = h[before];
     }
-    h[time * slot + place] = hBefore;
     return;
   }
   let at = ((direction * params.steps + time) * params.batch + row) * H + unit;
@@ -102,7 +93,7 @@ fn finishForward(direction: u32, row: u32, unit: u32, sum: f32) {
     value = tanh_accurate(total);
   }
   gates[at] = value;
-  h[time * slot + place] = value;
+  h[after] = value;
 }
 
 // The step back of one row and unit; `sum` is the gradient of h[t] through the gates of the step after.
@@ -136,65 +127,55 @@ fn finishBackward(direction: u32, row: u32, unit: u32, sum: f32) {
 }
 
 @compute @workgroup_size(64)
-fn forward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local: vec3u) {
+fn forward(@builtin(global_invocation_id) id: vec3u) {
   let H = params.hidden;
-  let direction = group.z;
-  let row0 = group.y * 4u;
+  let unit = id.x;
+  if (unit >= H) {
+    return;
+  }
+  let direction = id.z;
+  let row0 = id.y * 4u;
   let row = min(vec4u(row0, row0 + 1u, row0 + 2u, row0 + 3u), vec4u(params.batch - 1u));
-  let unit0 = (group.x * 64u + local.x) * 4u;
-  let unit = min(vec4u(unit0, unit0 + 1u, unit0 + 2u, unit0 + 3u), vec4u(H - 1u)) + direction * H;
-  let start = vec4f(bias[unit.x], bias[unit.y], bias[unit.z], bias[unit.w]);
-  let starts = mat4x4f(start, start, start, start);
-  var sum = starts;
+  let biasAt = direction * H + unit;
+  var sum = vec4f(bias[biasAt]);
   if (hasBefore()) {
     let place = (slotBefore(direction) * params.batch + row) * params.width + direction * H;
-    let columns = (H + 3u) / 4u;
-    var w = direction * H * columns + min(unit0 / 4u, columns - 1u);
+    var w = direction * H * H + unit;
     for (var k = 0u; k < H; k++) {
-      let rows = vec4f(h[place.x + k], h[place.y + k], h[place.z + k], h[place.w + k]);
-      sum = outer(sum, rows, weights[w]);
-      w += columns;
+      let x = vec4f(h[place.x + k], h[place.y + k], h[place.z + k], h[place.w + k]);
+      sum = fma(x, vec4f(weights[w]), sum);
+      w += H;
     }
   }
-  // Indexed by a variable, so not the same variable that the loop adds to.
-  let sums = array<vec4f, 4>(sum[0], sum[1], sum[2], sum[3]);
   let rows = min(4u, params.batch - row0);
-  for (var i = 0u; i < 4u * rows; i++) {
-    let r = i / 4u;
-    let j = i & 3u;
-    if (unit0 + j < H) {
-      finishForward(direction, row0 + r, unit0 + j, sums[r][j]);
-    }
+  for (var j = 0u; j < rows; j++) {
+    finishForward(direction, row0 + j, unit, sum[j]);
   }
 }
 
 @compute @workgroup_size(64)
-fn backward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local: vec3u) {
+fn backward(@builtin(global_invocation_id) id: vec3u) {
   let H = params.hidden;
-  let direction = group.z;
-  let row0 = group.y * 4u;
+  let unit = id.x;
+  if (unit >= H) {
+    return;
+  }
+  let direction = id.z;
+  let row0 = id.y * 4u;
   let row = min(vec4u(row0, row0 + 1u, row0 + 2u, row0 + 3u), vec4u(params.batch - 1u));
-  let unit0 = (group.x * 64u + local.x) * 4u;
-  var sum = mat4x4f();
+  var sum = vec4f();
   if (params.step + 1u < params.steps) {
     let after = timeOf(direction, params.step + 1u);
+    var w = direction * H * H + unit;
     let place = ((direction * params.steps + after) * params.batch + row) * H;
-    let columns = (H + 3u) / 4u;
-    var w = direction * H * columns + min(unit0 / 4u, columns - 1u);
     for (var k = 0u; k < H; k++) {
-      let rows = vec4f(gates[place.x + k], gates[place.y + k], gates[place.z + k], gates[place.w + k]);
-      sum = outer(sum, rows, weights[w]);
-      w += columns;
+      let x = vec4f(gates[place.x + k], gates[place.y + k], gates[place.z + k], gates[place.w + k]);
+      sum = fma(x, vec4f(weights[w]), sum);
+      w += H;
     }
   }
-  // Indexed by a variable, so not the same variable that the loop adds to.
-  let sums = array<vec4f, 4>(sum[0], sum[1], sum[2], sum[3]);
   let rows = min(4u, params.batch - row0);
-  for (var i = 0u; i < 4u * rows; i++) {
-    let r = i / 4u;
-    let j = i & 3u;
-    if (unit0 + j < H) {
-      finishBackward(direction, row0 + r, unit0 + j, sums[r][j]);
-    }
+  for (var j = 0u; j < rows; j++) {
+    finishBackward(direction, row0 + j, unit, sum[j]);
   }
 }

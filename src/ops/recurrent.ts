@@ -9,7 +9,7 @@
 import { ShapeError } from '../errors.ts';
 import type { GradientTarget, Tape } from '../scheduler/tape.ts';
 import { expectShape, Tensor } from '../scheduler/tensor.ts';
-import { type Cell, type CellStep, packedStride } from './cells/cell.ts';
+import type { Cell, CellStep } from './cells/cell.ts';
 import { recordColumnSumRows } from './column-sum.ts';
 import { recordCopy, recordCopyRows } from './copy.ts';
 import { type Matrix, recordMatmul, transposed } from './matmul.ts';
@@ -109,7 +109,7 @@ export class RecurrentLayer {
     this.#projected = new Array<boolean>(steps).fill(false);
     this.#hasInitial = initial.some((state) => state) ? 1 : 0;
     if (this.#hasInitial) this.#placeInitialStates();
-    ({ packed: this.#forwardWeights, bias: this.#bias } = this.#interleaveWeights());
+    ({ packed: this.#forwardWeights, bias: this.#bias } = this.#transposeWeights());
   }
 
   /** Adds x·W_ihᵀ of one input to the gates of steps `start` to `end`, and bias_ih with the first input of a step. */
@@ -259,15 +259,14 @@ export class RecurrentLayer {
     }
   }
 
-  /** Both directions' weight_hh and bias_hh for the forward steps; see `shaders/recurrent-weights.wgsl`. */
-  #interleaveWeights(): { packed: Tensor; bias: Tensor } {
+  /** [D, H, G*H]: weight_hh of all directions, transposed; and [D, G*H]: their bias_hh. */
+  #transposeWeights(): { packed: Tensor; bias: Tensor } {
     const { cell, label, hidden, weights } = this.#options;
-    const stride = packedStride(cell.gates);
-    const columns = roundUp(hidden * stride);
-    const packed = this.#tape.tensor(`${label}/weight_hh by k`, [this.#directions, hidden, columns]);
-    const bias = this.#tape.tensor(`${label}/bias_hh`, [this.#directions, cell.gates * hidden]);
+    const rows = cell.gates * hidden;
+    const packed = this.#tape.tensor(`${label}/weight_hhᵀ`, [this.#directions, hidden, rows]);
+    const bias = this.#tape.tensor(`${label}/bias_hh`, [this.#directions, rows]);
     const [first, second] = [weights[0]!, weights.at(-1)!];
-    this.#tape.dispatch('recurrent-weights', 'interleave', {
+    this.#tape.dispatch('recurrent-weights', 'transpose', {
       bindings: {
         weight0: first.weightHh,
         weight1: second.weightHh,
@@ -276,21 +275,20 @@ export class RecurrentLayer {
         packed,
         packedBias: bias,
       },
-      params: { hidden, gates: cell.gates, stride, columns },
-      workgroups: [Math.ceil(hidden / 16), Math.ceil(columns / 16), this.#directions],
+      params: { rows, columns: hidden },
+      workgroups: [Math.ceil(hidden / 16), Math.ceil(rows / 16), this.#directions],
     });
     return { packed, bias };
   }
 
-  /** [D, G*H, H4]: weight_hh of all directions in one tensor, rows of whole 16 bytes. */
+  /** [D, G*H, H]: weight_hh of all directions in one tensor. */
   #joinWeights(): Tensor {
     const { cell, label, hidden, weights } = this.#options;
-    const [rows, columns] = [cell.gates * hidden, roundUp(hidden)];
-    if (weights.length === 1 && columns === hidden) return weights[0]!.weightHh;
-    const joined = this.#tape.tensor(`${label}/weight_hh by gate`, [weights.length, rows, columns]);
+    if (weights.length === 1) return weights[0]!.weightHh;
+    const rows = cell.gates * hidden;
+    const joined = this.#tape.tensor(`${label}/weight_hh`, [weights.length, rows, hidden]);
     for (const [direction, { weightHh }] of weights.entries()) {
-      const to = { tensor: joined, offset: direction * rows * columns, row: columns };
-      recordCopyRows(this.#tape, { tensor: weightHh, offset: 0, row: hidden }, to, rows, hidden);
+      copySpan(this.#tape, weightHh, joined, rows * hidden, direction * rows * hidden);
     }
     return joined;
   }
@@ -483,8 +481,6 @@ function inputParts(input: RecurrentInput, start: number, end: number): InputPar
 }
 
 const pick = ({ width, column }: RecurrentInput) => ({ width, column });
-/** To whole 16 bytes. */
-const roundUp = (size: number) => Math.ceil(size / 4) * 4;
 const hasSteps = ({ count }: { count: number }) => count > 0;
 const added = (tensor: Tensor | undefined): GradientTarget | undefined => tensor && { tensor, accumulate: 1 };
 

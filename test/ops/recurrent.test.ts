@@ -150,6 +150,11 @@ const cases: [string, Case][] = [
   ],
   ['more than one workgroup', { T: 3, B: 17, I: 8, H: 65, lengths: Array(17).fill(2), initial: both }],
   ['whole tiles', { T: 3, B: 16, I: 8, H: 64, directions: 2 }],
+  [
+    'tiles of 16 rows, not full',
+    { T: 3, B: 21, I: 4, H: 36, lengths: [...Array(21).keys()].map((b) => b % 4), initial: both },
+  ],
+  ['tiles of 16 rows, both directions', { T: 2, B: 35, I: 3, H: 20, directions: 2, initial: both }],
   ['only h given', { T: 3, B: 2, I: 2, H: 6, initial: [true, false] }],
 ];
 
@@ -184,17 +189,30 @@ describe.each(cellNames)('%s', (name) => {
     expectGradients(result, reference.backward(given), sizes.initial);
   });
 
-  test('a row is the same to the bit in any batch', async () => {
+  // Up to four rows take one kernel, more of them (where the units are a multiple of 4) another one.
+  test.each([12, 9])('a row of %i units is the same to the bit in any batch, there and back', async (H) => {
     const B = 21;
-    const sizes = fitting({ T: 4, B, I: 5, H: 12, initial: both });
+    const sizes = fitting({ T: 4, B, I: 5, H, initial: both });
     const inputs = draw(name, sizes);
-    const whole = await run(name, sizes, inputs, undefined);
+    const upstream = upstreamOf(name, sizes);
+    const whole = await run(name, sizes, inputs, upstream);
     for (const rows of [[0], [20], [3, 4, 5, 6, 7], [9, 2, 17]]) {
-      const part: Named<Value> = { ...inputs, x: takeRows(inputs.x!, 1, rows) };
+      const timeMajor = (value: Value) => takeRows(value, 1, rows);
+      const part: Named<Value> = { ...inputs, x: timeMajor(inputs.x!) };
       for (const s of sizes.initial!.keys()) part[`initial${s}`] = takeRows(inputs[`initial${s}`]!, 0, rows);
-      const result = await run(name, { ...sizes, B: rows.length }, part, undefined);
-      const expected = takeRows(whole.outputs.output!, 1, rows).data;
-      expect(bits(result.outputs.output!.data), `rows ${rows}`).toEqual(bits(expected));
+      const partUpstream: Named<Value> = { output: timeMajor(upstream.output!) };
+      for (const s of sizes.initial!.keys())
+        partUpstream[`final${s}`] = takeRows(upstream[`final${s}`]!, 0, rows);
+      const result = await run(name, { ...sizes, B: rows.length }, part, partUpstream);
+      const same = (actual: Value, expected: Value, label: string) =>
+        expect(bits(actual.data), `rows ${rows}, ${label}`).toEqual(bits(expected.data));
+      same(result.outputs.output!, timeMajor(whole.outputs.output!), 'output');
+      same(result.gradients.x!, timeMajor(whole.gradients.x!), 'd x');
+      for (const s of sizes.initial!.keys()) {
+        const [final, initial] = [`final${s}`, `initial${s}`];
+        same(result.outputs[final]!, takeRows(whole.outputs[final]!, 0, rows), final);
+        same(result.gradients[initial]!, takeRows(whole.gradients[initial]!, 0, rows), `d ${initial}`);
+      }
     }
   });
 

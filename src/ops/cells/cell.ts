@@ -30,14 +30,14 @@ export interface CellStep {
 }
 
 export interface CellForwardStep extends CellStep {
-  /** [D, H, columns]: weight_hh as `shaders/recurrent-weights.wgsl` packs it, with `packedStride` columns a unit. */
+  /** [D, H, G·H]: each direction's weight_hh, transposed. */
   readonly weights: Tensor;
   /** [D, G·H]: each direction's bias_hh. */
   readonly bias: Tensor;
 }
 
 export interface CellBackwardStep extends CellStep {
-  /** [D, G·H, H4]: each direction's weight_hh; H4 is H rounded up to a multiple of 4, what lies beyond H is undefined. */
+  /** [D, G·H, H]: each direction's weight_hh. */
   readonly weights: Tensor;
   /** [T, B, D·H], the gradient of h after each step; undefined: nothing reached it. */
   readonly upstream: Tensor | undefined;
@@ -90,22 +90,17 @@ export function stepParams({
   };
 }
 
-/** Columns a unit in the packed weights: a power of two, so that the gates of a unit never cross 16 bytes for nothing. */
-export function packedStride(gates: number): number {
-  return 2 ** Math.ceil(Math.log2(gates));
-}
-
 /**
- * Which of a cell's two kernels takes a step, and its grid. `quads` is for adapters that run on the CPU: 16 rows of the
- * batch in a quad of lanes, worth it where more than a quarter of them exist. The other one gives a thread 4 rows.
- * `lanes` is how many threads (of whole quads) one row takes.
+ * Which of a cell's two kernels takes a step. `quads` is for adapters that run on the CPU: a quad of lanes owns 16 rows of
+ * the batch and `quadUnits` units, worth it where more than a quarter of the rows exist. The other kernel gives a thread 4
+ * rows and one unit.
  */
 export function stepGrid(
   tape: Tape,
-  { batch, directions }: CellStep,
-  lanes: number,
+  { batch, hidden, directions }: CellStep,
+  quadUnits: number,
 ): { quads: boolean; workgroups: [number, number, number] } {
-  const quads = tape.software && tape.subgroups && batch > 4;
-  const [width, rows] = quads ? [8, 16] : [64, 4];
-  return { quads, workgroups: [Math.ceil(lanes / width), Math.ceil(batch / rows), directions] };
+  const quads = tape.software && tape.subgroups && batch > 4 && hidden % 4 === 0;
+  const [units, rows] = quads ? [2 * quadUnits, 16] : [64, 4];
+  return { quads, workgroups: [Math.ceil(hidden / units), Math.ceil(batch / rows), directions] };
 }

@@ -13,7 +13,7 @@ export const gruCell: Cell = {
 
   forward(tape, step) {
     const { gates, weights, bias } = step;
-    const { quads, workgroups } = stepGrid(tape, step, step.hidden);
+    const { quads, workgroups } = stepGrid(tape, step, 4);
     tape.dispatch(quads ? 'gru-cell-quads' : 'gru-cell', 'forward', {
       bindings: { gates, h: step.states[0]!, weights, bias, lengths: step.lengths ?? weights },
       params: { ...stepParams(step), hasUpstream: 0, hasCarry: 0 },
@@ -23,7 +23,7 @@ export const gruCell: Cell = {
 
   backward(tape, step) {
     const { gates, weights, upstream, hasCarry } = step;
-    const { quads, workgroups } = stepGrid(tape, step, Math.ceil(step.hidden / 4));
+    const { quads, workgroups } = stepGrid(tape, step, 16);
     tape.dispatch(quads ? 'gru-cell-quads' : 'gru-cell', 'backward', {
       bindings: {
         gates,

@@ -11,7 +11,7 @@ export const lstmCell: Cell = {
   forward(tape, step) {
     const [h, c] = step.states;
     const { gates, weights, bias } = step;
-    const { quads, workgroups } = stepGrid(tape, step, step.hidden);
+    const { quads, workgroups } = stepGrid(tape, step, 4);
     tape.dispatch(quads ? 'lstm-cell-quads' : 'lstm-cell', 'forward', {
       bindings: { gates, h: h!, c: c!, weights, bias, lengths: step.lengths ?? weights },
       params: { ...stepParams(step), hasUpstream: 0, hasCarry: 0 },
@@ -25,7 +25,7 @@ export const lstmCell: Cell = {
     // Nothing but the final states' gradient comes to h by another way than its gates, unless a row has ended.
     const first = step.step === step.steps - 1;
     const hasCarry = step.lengths || first ? step.hasCarry : step.hasCarry & ~1;
-    const { quads, workgroups } = stepGrid(tape, step, Math.ceil(step.hidden / 4));
+    const { quads, workgroups } = stepGrid(tape, step, 16);
     tape.dispatch(quads ? 'lstm-cell-quads' : 'lstm-cell', 'backward', {
       bindings: {
         gates,

@@ -13,7 +13,7 @@ function makeRnnCell(name: string, relu: 0 | 1): Cell {
 
     forward(tape, step) {
       const { gates, weights, bias } = step;
-      const { quads, workgroups } = stepGrid(tape, step, Math.ceil(step.hidden / 4));
+      const { quads, workgroups } = stepGrid(tape, step, 16);
       tape.dispatch(quads ? 'rnn-cell-quads' : 'rnn-cell', 'forward', {
         bindings: { gates, h: step.states[0]!, weights, bias, lengths: step.lengths ?? weights },
         params: { ...stepParams(step), relu, hasUpstream: 0, hasCarry: 0 },
@@ -26,7 +26,7 @@ function makeRnnCell(name: string, relu: 0 | 1): Cell {
       // Nothing but the final state's gradient comes by another way than the gates, unless a row has ended.
       const first = step.step === step.steps - 1;
       const hasCarry = step.lengths || first ? step.hasCarry : 0;
-      const { quads, workgroups } = stepGrid(tape, step, Math.ceil(step.hidden / 4));
+      const { quads, workgroups } = stepGrid(tape, step, 16);
       tape.dispatch(quads ? 'rnn-cell-quads' : 'rnn-cell', 'backward', {
         bindings: {
           gates,
