@@ -3,10 +3,10 @@
  * is gone (killed, or the machine restarted) counts for nothing; of one from another machine, where processes cannot
  * be looked up, a sign of life is expected every now and then. So nobody has to clean up after a crash.
  */
-import { readFileSync, unlinkSync, utimesSync } from 'node:fs';
+import { existsSync, readFileSync, unlinkSync, utimesSync } from 'node:fs';
 import { readFile, rename, rmdir, stat, unlink, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { CheckpointError } from '../errors.ts';
 import { fileError, makeFolder, unfinishedName } from './atomic-files.ts';
 
@@ -28,11 +28,13 @@ interface Holder {
 export class RunLock {
   readonly #path: string;
   readonly #content: string;
+  readonly #madeFolder: boolean;
   readonly #beat: NodeJS.Timeout;
 
-  private constructor(path: string, content: string) {
+  private constructor(path: string, content: string, madeFolder: boolean) {
     this.#path = path;
     this.#content = content;
+    this.#madeFolder = madeFolder;
     this.#beat = setInterval(() => this.#showLife(), beatEvery);
     this.#beat.unref();
   }
@@ -45,17 +47,19 @@ export class RunLock {
     const path = join(folder, LOCK_NAME);
     const holder: Holder = { host: hostname(), pid: process.pid, started: startOf(process.pid) };
     const content = `${JSON.stringify(holder)}\n`;
+    const isNew = !existsSync(folder);
     await makeFolder(folder);
     while (!(await createFile(path, content))) await removeDead(path, folder);
-    return new RunLock(path, content);
+    return new RunLock(path, content, isNew);
   }
 
-  /** Gives it back, and removes the folder if nothing came of it. */
+  /** Gives it back, and removes the folder that was made for it if nothing came of it. */
   async release(): Promise<void> {
     clearInterval(this.#beat);
     if (!this.#isOurs()) return;
     unlinkSync(this.#path);
-    await rmdir(join(this.#path, '..')).catch(() => {}); // fails, as it should, if there is anything in it
+    // Fails, as it should, if there is anything in it.
+    if (this.#madeFolder) await rmdir(dirname(this.#path)).catch(() => {});
   }
 
   #isOurs(): boolean {

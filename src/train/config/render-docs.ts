@@ -2,6 +2,7 @@
 import type { AnyKey, AnySection } from '../../nn/config/spec.ts';
 import { asAnySection, isDerived, isSection } from '../../nn/config/spec.ts';
 import { foreignNames } from './foreign-names.ts';
+import { resumableKeys } from './resumable.ts';
 import { rootSection } from './root.ts';
 
 const INTRODUCTION = `# Configuration
@@ -38,7 +39,7 @@ export function renderConfigurationDocs(): string {
   ];
   for (const [key, entry] of Object.entries(root.keys))
     if (isSection(entry)) parts.push(...sectionParts(entry, [key]));
-  parts.push(foreignTables());
+  parts.push(resumePart(), foreignTables());
   return `${parts.join('\n').trimEnd()}\n`;
 }
 
@@ -63,6 +64,18 @@ function defaultText(spec: AnyKey): string {
   if (!('default' in spec)) return '**required**';
   if (isDerived(spec.default)) return spec.default.words;
   return `\`${JSON.stringify(spec.default)}\``.replaceAll('"', '').replaceAll(',', ', ');
+}
+
+function resumePart(): string {
+  return `## Going on with a run
+
+\`couplet train … --resume\` ends with the same bits as a run that never stopped. So most keys stay as they were, and a
+changed one is an error; for other values start a new run with \`training.load_model\`. These may be set anew, in the
+configuration or with \`--set\`, and the run folder's \`config.yaml\` then says so (what decides the learning rate, as
+validations do with \`scheduling: plateau\`, is better left alone):
+
+${resumableKeys.map((key) => `\`${key}\``).join(', ')} (with all keys of a section).
+`;
 }
 
 function foreignTables(): string {
