@@ -1,5 +1,8 @@
 // Both directions' recurrent weights side by side, so that one binding holds them.
-//   transpose: packed[d, k, j] = weight_d[j, k], packedBias[d, j] = bias_d[j]   for j < rows, k < columns, d < D
+//   packed[d, k, j] = weight_d[j, k], packedBias[d, j] = bias_d[j]   for j < rows, k < columns, d < D
+//
+//   transpose        through workgroup memory, so that reads and writes are both along the contiguous dimension
+//   transposeDirect  element by element, for software adapters: there a barrier costs more than scattered reads
 //
 //   weight0, weight1  [rows, columns]       of direction 0 and 1 (the same where D = 1)
 //   bias0, bias1      [rows]
@@ -24,7 +27,6 @@ var<workgroup> staged: array<f32, tile * (tile + 1u)>;
 
 @compute @workgroup_size(tile, tile)
 fn transpose(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local: vec3u) {
-  // Staged in workgroup memory so that reads and writes are both along the contiguous dimension.
   let column = group.x * tile + local.x;
   let row = group.y * tile + local.y;
   if (row < params.rows && column < params.columns) {
@@ -47,5 +49,28 @@ fn transpose(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) 
   let outColumn = group.y * tile + local.x;
   if (outRow < params.columns && outColumn < params.rows) {
     packed[(group.z * params.columns + outRow) * params.rows + outColumn] = staged[local.x * (tile + 1u) + local.y];
+  }
+}
+
+@compute @workgroup_size(64)
+fn transposeDirect(@builtin(global_invocation_id) id: vec3u) {
+  let row = id.x;
+  let column = id.y;
+  if (row >= params.rows) {
+    return;
+  }
+  let place = row * params.columns + column;
+  let destination = (id.z * params.columns + column) * params.rows + row;
+  if (id.z == 0u) {
+    packed[destination] = weight0[place];
+  } else {
+    packed[destination] = weight1[place];
+  }
+  if (column == 0u) {
+    if (id.z == 0u) {
+      packedBias[row] = bias0[row];
+    } else {
+      packedBias[params.rows + row] = bias1[row];
+    }
   }
 }

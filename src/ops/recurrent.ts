@@ -266,7 +266,8 @@ export class RecurrentLayer {
     const packed = this.#tape.tensor(`${label}/weight_hhᵀ`, [this.#directions, hidden, rows]);
     const bias = this.#tape.tensor(`${label}/bias_hh`, [this.#directions, rows]);
     const [first, second] = [weights[0]!, weights.at(-1)!];
-    this.#tape.dispatch('recurrent-weights', 'transpose', {
+    const direct = this.#tape.software;
+    this.#tape.dispatch('recurrent-weights', direct ? 'transposeDirect' : 'transpose', {
       bindings: {
         weight0: first.weightHh,
         weight1: second.weightHh,
@@ -276,7 +277,9 @@ export class RecurrentLayer {
         packedBias: bias,
       },
       params: { rows, columns: hidden },
-      workgroups: [Math.ceil(hidden / 16), Math.ceil(rows / 16), this.#directions],
+      workgroups: direct
+        ? [Math.ceil(rows / 64), hidden, this.#directions]
+        : [Math.ceil(hidden / 16), Math.ceil(rows / 16), this.#directions],
     });
     return { packed, bias };
   }
