@@ -1,0 +1,125 @@
+/**
+ * The gradients that a recurrent layer's steps put off: once all steps have left the gates' gradients behind, those of
+ * the weights are a few products over all steps and rows at once.
+ */
+import type { GradientTarget, Tape } from '../scheduler/tape.ts';
+import type { Tensor } from '../scheduler/tensor.ts';
+import { recordColumnSumRows } from './column-sum.ts';
+import { recordCopy } from './copy.ts';
+import { recordMatmul, transposed } from './matmul.ts';
+import type { RecurrentMemory } from './recurrent-memory.ts';
+import { inputParts, type RecurrentInput } from './recurrent-options.ts';
+
+/** Adds to the gradients of all weights and biases. */
+export function recordWeightGradients(tape: Tape, memory: RecurrentMemory): void {
+  for (const direction of memory.options.weights.keys()) {
+    recordInputWeightGradient(tape, memory, direction);
+    recordRecurrentWeightGradient(tape, memory, direction);
+    recordBiasGradients(tape, memory, direction);
+  }
+}
+
+/** A part of a tensor's gradient, to be added to. */
+export const added = (tensor: Tensor | undefined): GradientTarget | undefined =>
+  tensor && { tensor, accumulate: 1 };
+
+const columnsOf = ({ width, column }: RecurrentInput) => ({ width, column });
+const hasSteps = ({ count }: { count: number }) => count > 0;
+
+function recordInputWeightGradient(tape: Tape, memory: RecurrentMemory, direction: number): void {
+  const { cell, batch, hidden, steps, inputs, weights } = memory.options;
+  const { weightIh } = weights[direction]!;
+  const parts = inputs.flatMap((input) =>
+    inputParts(input, 0, steps).map((part) => ({ ...part, ...columnsOf(input) })),
+  );
+  const whole = parts.length === 1 && parts[0]!.width === weightIh.dim(1);
+  const target = whole ? tape.gradientTarget(weightIh) : added(tape.gradientPart(weightIh));
+  if (!target) return;
+  for (const { tensor, slot, start, end, width, column } of parts) {
+    recordMatmul(tape, {
+      m: cell.gates * hidden,
+      n: width,
+      k: (end - start) * batch,
+      a: transposed(memory.gateRows(direction, start)),
+      b: { tensor, offset: slot * batch * width, row: width },
+      c: { tensor: target.tensor, offset: column, row: weightIh.dim(1) },
+      accumulate: target.accumulate,
+    });
+  }
+}
+
+function recordRecurrentWeightGradient(tape: Tape, memory: RecurrentMemory, direction: number): void {
+  const { batch, hidden } = memory.options;
+  const { weightHh } = memory.options.weights[direction]!;
+  const spans = recurrentSpans(memory, direction);
+  const target = spans.length === 1 ? tape.gradientTarget(weightHh) : added(tape.gradientPart(weightHh));
+  if (!target) return;
+  for (const { time, before, count } of spans) {
+    for (const { block, slot, count: blocks } of memory.recurrentRuns) {
+      recordMatmul(tape, {
+        m: blocks * hidden,
+        n: hidden,
+        k: count * batch,
+        a: transposed(memory.gateRows(direction, time, slot)),
+        b: memory.outputRows(direction, before),
+        c: { tensor: target.tensor, offset: block * hidden * hidden, row: hidden },
+        accumulate: target.accumulate,
+      });
+    }
+  }
+}
+
+/** Where gates at times from `time` on meet the states before them, at slots from `before` on. */
+function recurrentSpans(
+  memory: RecurrentMemory,
+  direction: number,
+): { time: number; before: number; count: number }[] {
+  const { steps } = memory.options;
+  const count = steps - 1;
+  // Backwards in time the initial states' slot T follows the last step's: one span holds both.
+  if (memory.isReverse(direction))
+    return [{ time: 0, before: 1, count: count + memory.hasInitial }].filter(hasSteps);
+  const first = { time: 0, before: steps, count: memory.hasInitial };
+  return [{ time: 1, before: 0, count }, first].filter(hasSteps);
+}
+
+function recordBiasGradients(tape: Tape, memory: RecurrentMemory, direction: number): void {
+  const { cell, batch, hidden, steps } = memory.options;
+  const { biasIh, biasHh } = memory.options.weights[direction]!;
+  const sum = (y: GradientTarget, at: number, slot: number, blocks: number) => {
+    const { tensor, offset = 0, row } = memory.gateRows(direction, 0, slot);
+    const to = { ...y, offset: at * hidden };
+    recordColumnSumRows(tape, { tensor, offset, row }, steps * batch, blocks * hidden, to);
+  };
+  const [input, recurrent] = [tape.gradientTarget(biasIh), tape.gradientTarget(biasHh)];
+  if (input && recurrent && cell.recurrentSlots.every((slot, block) => slot === block)) {
+    // Both biases have the same gradient.
+    const total = tape.tensor('d bias', biasIh.shape);
+    sum({ tensor: total, accumulate: 0 }, 0, 0, cell.gates);
+    recordCopy(tape, total, input.tensor, input.accumulate);
+    recordCopy(tape, total, recurrent.tensor, recurrent.accumulate);
+    return;
+  }
+  if (input) sum(input, 0, 0, cell.gates);
+  if (recurrent)
+    for (const { block, slot, count } of memory.recurrentRuns) sum(recurrent, block, slot, count);
+}
+
+/** Adds what flows from the first step's gates into the initial h. */
+export function recordInitialOutputGradient(tape: Tape, memory: RecurrentMemory, gradient: Tensor): void {
+  const { batch, hidden, weights } = memory.options;
+  const width = memory.directions * hidden;
+  for (const [direction, { weightHh }] of weights.entries()) {
+    for (const { block, slot, count } of memory.recurrentRuns) {
+      recordMatmul(tape, {
+        m: batch,
+        n: hidden,
+        k: count * hidden,
+        a: memory.gateRows(direction, memory.timeOf(direction, 0), slot),
+        b: { tensor: weightHh, offset: block * hidden * hidden, row: hidden },
+        c: { tensor: gradient, offset: direction * hidden, row: width },
+        accumulate: 1,
+      });
+    }
+  }
+}

@@ -1,0 +1,45 @@
+/** The recurrent weights as the cells' kernels take them: all directions in one tensor, made once a run. */
+import type { Tape } from '../scheduler/tape.ts';
+import type { Tensor } from '../scheduler/tensor.ts';
+import { recordCopySpan } from './recurrent-memory.ts';
+import type { RecurrentOptions } from './recurrent-options.ts';
+
+/** [D, H, G*H]: weight_hh of all directions, transposed; and [D, G*H]: their bias_hh. */
+export function transposeRecurrentWeights(
+  tape: Tape,
+  options: RecurrentOptions,
+): { packed: Tensor; bias: Tensor } {
+  const { cell, label, hidden, weights } = options;
+  const rows = cell.gates * hidden;
+  const packed = tape.tensor(`${label}/weight_hhᵀ`, [weights.length, hidden, rows]);
+  const bias = tape.tensor(`${label}/bias_hh`, [weights.length, rows]);
+  const [first, second] = [weights[0]!, weights.at(-1)!];
+  const direct = tape.software;
+  tape.dispatch('recurrent-weights', direct ? 'transposeDirect' : 'transpose', {
+    bindings: {
+      weight0: first.weightHh,
+      weight1: second.weightHh,
+      bias0: first.biasHh,
+      bias1: second.biasHh,
+      packed,
+      packedBias: bias,
+    },
+    params: { rows, columns: hidden },
+    workgroups: direct
+      ? [Math.ceil(rows / 64), hidden, weights.length]
+      : [Math.ceil(hidden / 16), Math.ceil(rows / 16), weights.length],
+  });
+  return { packed, bias };
+}
+
+/** [D, G*H, H]: weight_hh of all directions in one tensor. */
+export function joinRecurrentWeights(tape: Tape, options: RecurrentOptions): Tensor {
+  const { cell, label, hidden, weights } = options;
+  if (weights.length === 1) return weights[0]!.weightHh;
+  const rows = cell.gates * hidden;
+  const joined = tape.tensor(`${label}/weight_hh`, [weights.length, rows, hidden]);
+  for (const [direction, { weightHh }] of weights.entries()) {
+    recordCopySpan(tape, weightHh, joined, rows * hidden, direction * rows * hidden);
+  }
+  return joined;
+}
