@@ -6,7 +6,7 @@ import type { ProgressReport } from '../../src/train/reports.ts';
 import { expectSameBits } from '../setup/bits.ts';
 import { bundleScript, runScript } from '../setup/child-process.ts';
 import { testGpu } from '../setup/gpu.ts';
-import { everythingOf, toyBatches, toyConfig, toyModel, toyTraining } from '../setup/toy.ts';
+import { everythingOf, plainModel, toyBatches, toyConfig, toyModel, toyTraining } from '../setup/toy.ts';
 import { hashOf, trainedToy } from '../setup/train-toy.ts';
 
 const gpu = await testGpu();
@@ -46,6 +46,31 @@ test('30 updates: replayed plans give the weights that fresh recordings give', a
   await engine.statistics(); // throws where an update was left out
   engine.dispose();
   for (const model of [replayed, recorded]) model.dispose();
+});
+
+test('plans dropped for lack of room and recorded again give the same weights', async () => {
+  const config = toyConfig({ model: plainModel });
+  const train = async (planCapacity: number) => {
+    const model = toyModel(gpu, config);
+    const engine = await TrainingEngine.create(gpu, model.network, new ScratchPool(gpu), {
+      optimizer: config.training,
+      labelSmoothing: 0,
+      normalization: 'tokens',
+      clipGradNorm: 1,
+      seed: 5,
+      maxInFlight: 3,
+      planCapacity,
+    });
+    const batches = toyBatches(model, 8);
+    await engine.prepare(batches);
+    for (let step = 0; step < 12; step++) await engine.update([batches[(step * 5) % batches.length]!], 0.01);
+    const tensors = await everythingOf(model, engine);
+    engine.dispose();
+    model.dispose();
+    return tensors;
+  };
+  const expected = await train(64);
+  for (const capacity of [1, 2]) expectSameBits(await train(capacity), expected, `${capacity} plans`);
 });
 
 test('one seed gives one training: in this process twice, and in two others', async () => {

@@ -16,6 +16,7 @@ import type {
 } from '../../src/train/reports.ts';
 import { Trainer } from '../../src/train/trainer.ts';
 import { expectSameBits } from '../setup/bits.ts';
+import { countCalls } from '../setup/count-calls.ts';
 import { testGpu } from '../setup/gpu.ts';
 import { everythingOf, plainModel, toyConfig, toyModel, toyPairs } from '../setup/toy.ts';
 
@@ -185,6 +186,47 @@ describe('reports', () => {
     expect(heard.length).toBe(expected.length);
     for (const [index, done] of heard.entries()) expect(done).toBeCloseTo(expected[index]!, 12);
     expect(progress(reports).map(({ done }) => done)).toEqual([0.5, 1]);
+    trainer.dispose();
+    model.dispose();
+  });
+
+  test('are the only reason to read back', async () => {
+    const { model, trainer } = await create({ epochs: 2, logging_freq: 4 });
+    const calls = countCalls(gpu.device);
+    try {
+      const reports = await collect(trainer.run());
+      expect(progress(reports).length).toBe(4);
+      expect(calls.count('GPUBuffer.mapAsync')).toBe(4);
+      expect(calls.count('GPUQueue.submit')).toBe(10 + 4); // updates, read backs
+    } finally {
+      calls.stop();
+    }
+    trainer.dispose();
+    model.dispose();
+  });
+
+  test('of the plan: every dispatch of the largest batch and of the update', async () => {
+    const { model, trainer } = await create({ epochs: 1 });
+    const lines = (await trainer.describePlan()).split('\n');
+    const heads = lines.filter((line) => line.startsWith('plan '));
+    expect(heads[0]).toMatch(
+      /^plan train B4 S6 T\d+: \d+ dispatches, \d+ slots, .* of scratch \(lower bound .*\)$/,
+    );
+    expect(heads[1]).toMatch(/^plan update \(adam\): \d+ dispatches/);
+    const counted = heads.map((head) => Number(/: (\d+) dispatches/.exec(head)![1]));
+    expect(lines.length).toBe(2 + counted[0]! + counted[1]!);
+    for (const kernel of [
+      'embedding/forward',
+      'rnn-cell',
+      'matmul',
+      'softmax',
+      'cross-entropy/gradient',
+      'adam/',
+    ])
+      expect(
+        lines.some((line) => line.includes(kernel)),
+        kernel,
+      ).toBe(true);
     trainer.dispose();
     model.dispose();
   });
