@@ -54,7 +54,7 @@ answered line by line, so another program can keep couplet open and talk to it.`
 
 export type Translate = (lines: readonly string[]) => Promise<readonly string[]>;
 
-/** Lines gathered at most before they are sorted by length and decoded: memory stays bounded on endless input. */
+/** Lines that are sorted by length and decoded together at most: memory stays bounded on endless input. */
 const blockLines = 4096;
 
 /** One line out for each line in. What has arrived is translated as soon as nothing more is waiting. */
@@ -62,10 +62,11 @@ export async function filter(translate: Translate, input: Readable, output: Writ
   const decoder = new LineDecoder('standard input');
   let lines: string[] = [];
   const flush = async () => {
-    if (lines.length === 0) return;
-    const translations = await translate(lines);
+    for (let start = 0; start < lines.length; start += blockLines) {
+      const translations = await translate(lines.slice(start, start + blockLines));
+      await write(output, translations.map((line) => `${line}\n`).join(''));
+    }
     lines = [];
-    await write(output, translations.map((line) => `${line}\n`).join(''));
   };
   for await (const chunk of input) {
     for (const line of decoder.push(chunk as Uint8Array)) lines.push(line);

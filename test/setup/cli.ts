@@ -1,5 +1,5 @@
 /** Runs the built command line in processes of its own, on small tasks that train in a second or two. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -16,22 +16,24 @@ export interface CliOptions {
   readonly env?: NodeJS.ProcessEnv;
   /** Hears standard error as it grows, to send signals at the right moment. */
   readonly onStderr?: (soFar: string, child: ChildProcess) => void;
-  /** A shell's limit on the size of files, in blocks of 512 bytes. */
-  readonly fileBlocks?: number;
 }
 
-/** Runs `couplet …` to its own end; one that does not end in time is killed, which shows as a signal. */
-export function couplet(args: readonly string[], options: CliOptions): Promise<Finished> {
-  const { cwd, input = '', env, onStderr, fileBlocks } = options;
-  const command = [process.execPath, cli, ...args];
-  const limited = ['-c', `ulimit -f ${fileBlocks}; exec "$@"`, 'sh', ...command];
-  const [program, ...rest] = fileBlocks === undefined ? command : ['sh', ...limited];
-  const child = spawn(program!, rest, {
+/** Starts `couplet …`; one that does not end in time is killed, which shows as a signal. */
+export function startCouplet(
+  args: readonly string[],
+  { cwd, env }: Pick<CliOptions, 'cwd' | 'env'>,
+): ChildProcessWithoutNullStreams {
+  return spawn(process.execPath, [cli, ...args], {
     cwd,
     env: { ...process.env, COUPLET_ADAPTER: process.env.COUPLET_ADAPTER ?? 'swiftshader', ...env },
-    timeout: 60_000,
+    timeout: 90_000,
     killSignal: 'SIGKILL',
   });
+}
+
+/** Runs `couplet …` to its own end. */
+export function couplet(args: readonly string[], options: CliOptions): Promise<Finished> {
+  const child = startCouplet(args, options);
   let stdout = '';
   let stderr = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
@@ -39,10 +41,10 @@ export function couplet(args: readonly string[], options: CliOptions): Promise<F
   });
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     stderr += text;
-    onStderr?.(stderr, child);
+    options.onStderr?.(stderr, child);
   });
   child.stdin.on('error', () => {}); // the process may end before it has read everything
-  child.stdin.end(input);
+  child.stdin.end(options.input ?? '');
   return new Promise((resolve, reject) => {
     child.on('error', reject);
     child.on('close', (code, signal) => resolve({ code, signal, stdout, stderr }));
