@@ -86,10 +86,12 @@ async function showWhatWasLearnt(run: TrainingRun, folder: string, seconds: numb
     `pronounces '${word}' is drawn in ${picture} (open it in a browser).`,
     '',
     'What next',
-    `  npx couplet translate ${folder}                 type a word, get its pronunciation`,
-    `  npx couplet eval ${folder}                      the figures above again`,
-    `  npx couplet train ${folder} --resume --set training.epochs=30   learn on`,
-    '  npx couplet train --help                              your own data',
+    `  npx couplet translate ${folder}`,
+    '      type a word, get its pronunciation',
+    `  npx couplet train ${folder} --resume --set training.epochs=30`,
+    '      learn on, with fewer errors in the end',
+    '  npx couplet train --help',
+    '      your own data',
     '',
   ].join('\n');
 }

@@ -79,7 +79,7 @@ test('--attention draws the first line that is not empty', async () => {
   await translate('\nabc\nd\n', '--attention', 'abc.svg');
   const svg = readFileSync(join(cwd, 'abc.svg'), 'utf8');
   expect(svg).toMatch(/^<svg /);
-  expect([...svg.matchAll(/<text [^>]*rotate[^>]*>([^<]*)</g)].map(([, label]) => label)).toEqual([
+  expect([...svg.matchAll(/<text [^>]*class="source"[^>]*>([^<]*)</g)].map(([, label]) => label)).toEqual([
     'a',
     'b',
     'c',
