@@ -12,7 +12,7 @@ import { hashOf, trainedToy } from '../setup/train-toy.ts';
 const gpu = await testGpu();
 
 test('30 updates: replayed plans give the weights that fresh recordings give', async () => {
-  const config = toyConfig({ model: { decoder: { input_feeding: true } } });
+  const config = toyConfig({ model: { encoder: { num_layers: 1 }, decoder: { input_feeding: true } } });
   const options: EngineOptions = {
     optimizer: config.training,
     labelSmoothing: 0.1,
