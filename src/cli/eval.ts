@@ -1,9 +1,9 @@
 /** `couplet eval`: a trained model's figures on held-out pairs. */
 import type { ParallelText } from '../data/parallel.ts';
-import { UsageError } from '../errors.ts';
+import { DataError, UsageError } from '../errors.ts';
 import { readModelDescription } from '../models/model-files.ts';
 import { Seq2Seq } from '../models/seq2seq.ts';
-import { loadOtherPairs, loadPairs } from '../node/load-data.ts';
+import { loadOtherPairs, loadTestPairs } from '../node/load-data.ts';
 import { readRun } from '../node/load-run.ts';
 import { readParallel } from '../node/text-files.ts';
 import type { DataConfig } from '../train/config/types.ts';
@@ -61,11 +61,14 @@ interface Sources {
   readonly ref: string | undefined;
 }
 
-function readPairs(config: DataConfig, { data, src, ref }: Sources): Promise<ParallelText> {
+async function readPairs(config: DataConfig, { data, src, ref }: Sources): Promise<ParallelText> {
   if (src !== undefined && ref !== undefined) return readParallel(src, ref);
   if (data !== undefined) return loadOtherPairs(data, config);
-  if (config.test === null) {
-    throw new UsageError('this run names no test data: give --data FILE, or --src FILE and --ref FILE');
-  }
-  return loadPairs(config.test, config);
+  const other = 'give --data FILE, or --src FILE and --ref FILE';
+  const own = await loadTestPairs(config).catch((error: unknown) => {
+    if (!(error instanceof DataError)) throw error;
+    throw new DataError(`${error.message} If it moved, ${other}`, { cause: error });
+  });
+  if (!own) throw new UsageError(`this run names no test data: ${other}`);
+  return own;
 }

@@ -36,6 +36,14 @@ export async function loadPairs(path: string, data: DataConfig): Promise<Paralle
   return readParallel(`${path}.${data.src.lang}`, `${path}.${data.trg.lang}`);
 }
 
+/**
+ * The pairs of a run's own `data.test`; undefined where it names none.
+ * @throws DataError naming the file
+ */
+export async function loadTestPairs(data: DataConfig): Promise<ParallelText | undefined> {
+  return data.test === null ? undefined : named('data.test', loadPairs(data.test, data));
+}
+
 /** Other pairs for a model: a TSV file by its name, else the prefix of parallel files. */
 export function loadOtherPairs(path: string, data: DataConfig): Promise<ParallelText> {
   return loadPairs(path, { ...data, dataset_type: isTsv(path) ? 'tsv' : 'plain' });

@@ -24,7 +24,7 @@ export interface PreparedTraining {
 }
 
 /**
- * A model with new weights and its trainer.
+ * A model with new weights and its trainer. `memory`: the bytes that the device has, where that is known.
  * @throws LimitsError, saying what to lower
  */
 export async function prepareTraining(
@@ -32,9 +32,9 @@ export async function prepareTraining(
   config: Config,
   data: TrainingData,
   vocabularies: Vocabularies,
+  memory: number | undefined = gpu.software ? machineMemory() : undefined,
 ): Promise<PreparedTraining> {
   const sizes = { source: vocabularies.source.size, target: vocabularies.target.size };
-  const memory = gpu.software ? machineMemory() : undefined;
   const parameterBytes = checkParameterSizes(config, sizes, { limits: gpu.device.limits, memory });
   const model = Seq2Seq.create(gpu, config, vocabularies);
   const { dataset, notes } = describeData(data, model);

@@ -145,8 +145,8 @@ export class TrainingRun {
   }
 
   /**
-   * Trains, writing the log and the checkpoints; yields every report once it is on disk. An aborted or broken-off
-   * run is saved as it stands. `onUpdate` hears after every update which share of the training is done.
+   * Trains, writing the log and the checkpoints; yields every report once it is on disk. An aborted run is saved as it
+   * stands. `onUpdate` hears after every update which share of the training is done.
    */
   async *run(
     signal?: AbortSignal,
@@ -172,11 +172,6 @@ export class TrainingRun {
   /** Keeps the figures of the finished model on `data.test` in the log. */
   logTest(test: Validation): Promise<void> {
     return this.#log({ kind: 'test', ...test });
-  }
-
-  /** The recorded plans of the largest batch, as text. */
-  describePlan(): Promise<string> {
-    return this.trainer.describePlan();
   }
 
   #log(record: object): Promise<void> {

@@ -1,5 +1,5 @@
 /** `train` and `eval` as a user meets them: what comes out of a run, and what is kept when something goes wrong. */
-import { cpSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parseConfig } from '../../src/train/config/parse.ts';
@@ -111,6 +111,13 @@ describe('eval', () => {
     const { code, stdout, stderr } = await couplet(['eval', 'run'], { cwd });
     expect(code, stderr).toBe(0);
     expect(stdout.split('\n').slice(1)).toEqual(trained.stdout.split('\n').slice(1));
+    renameSync(join(cwd, 'test.tsv'), join(cwd, 'moved.tsv'));
+    const moved = await couplet(['eval', 'run'], { cwd });
+    renameSync(join(cwd, 'moved.tsv'), join(cwd, 'test.tsv'));
+    expect(moved.code).toBe(2);
+    expect(moved.stderr).toMatch(
+      /^couplet: data\.test: There is no file .*test\.tsv.* If it moved, give --data FILE/,
+    );
   });
 
   test('of the validation data gives the figures of the best validation, to the bit', async () => {
@@ -159,10 +166,15 @@ test('a training that diverges ends with 1; its checkpoints stay', async () => {
     'training.save_freq=1',
     'model.cell=rnn',
     'model.nonlinearity=relu',
+    'data.train=special.tsv',
   ];
+  writeFileSync(join(cwd, 'special.tsv'), `${readFileSync(join(cwd, 'train.tsv'), 'utf8')}ab\tA <s>\n`);
   const args = ['train', 'task.yaml', '--out', 'diverged', ...settings.flatMap((one) => ['--set', one])];
   const { code, stdout, stderr } = await couplet(args, { cwd });
   expect({ code, stdout }, stderr).toEqual({ code: 1, stdout: '' });
+  expect(stderr).toMatch(
+    /special\.tsv: .*; 1 read like special tokens \(<s> and the like\) and are treated as unknown/,
+  );
   expect(stderr).toMatch(
     /^couplet: the loss or its gradient is no longer finite .* lower the learning rate .* diverged keeps its checkpoints, the last after update \d+; .*load_model: diverged\n$/m,
   );
