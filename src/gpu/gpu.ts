@@ -9,6 +9,8 @@ import type { ShaderInfo } from './shader.ts';
 
 const scratchUsage = 0x0004 | 0x0008 | 0x0080; // COPY_SRC | COPY_DST | STORAGE
 const stagingUsage = 0x0001 | 0x0008; // MAP_READ | COPY_DST
+/** Larger reads (whole parameter arenas, once a checkpoint) do not hold a second copy's memory in between. */
+const largestKeptStaging = 2 ** 24;
 
 export class Gpu {
   readonly device: GPUDevice;
@@ -104,12 +106,13 @@ export class Gpu {
     this.device.queue.writeBuffer(buffer, offset, data.buffer, data.byteOffset, data.byteLength);
   }
 
-  /** Copies `bytes` out of a buffer once all submitted work is done. Staging buffers are kept and used again. */
+  /** Copies `bytes` out of a buffer once all submitted work is done. Small staging buffers are kept and used again. */
   async read(buffer: GPUBuffer, offset: number, bytes: number): Promise<ArrayBuffer> {
     this.check();
-    const size = stagingSize(bytes);
+    const kept = bytes <= largestKeptStaging;
+    const size = kept ? stagingSize(bytes) : bytes;
     const free = this.#staging.get(size) ?? [];
-    this.#staging.set(size, free);
+    if (kept) this.#staging.set(size, free);
     const staging =
       free.pop() ?? this.device.createBuffer({ label: `staging/${size}`, size, usage: stagingUsage });
     const encoder = this.device.createCommandEncoder({ label: 'read back' });
@@ -125,7 +128,8 @@ export class Gpu {
     this.check();
     const copy = staging.getMappedRange(0, bytes).slice(0);
     staging.unmap();
-    free.push(staging);
+    if (kept) free.push(staging);
+    else staging.destroy();
     return copy;
   }
 

@@ -150,6 +150,32 @@ describe('buffers', () => {
     ]);
     buffer.destroy();
   });
+
+  test.each([
+    ['kept and used again', 2 ** 12, { made: 1, destroyed: 0 }],
+    ['freed at once where it is large', 2 ** 24 + 4, { made: 2, destroyed: 2 }],
+  ])('are read through a buffer that is %s', async (_, bytes, expected) => {
+    const gpu = await freshGpu();
+    const buffer = gpu.createBuffer('data', bytes);
+    gpu.write(buffer, bytes - 4, Uint32Array.of(7));
+    const create = gpu.device.createBuffer.bind(gpu.device);
+    const counts = { made: 0, destroyed: 0 };
+    gpu.device.createBuffer = (descriptor) => {
+      const made = create(descriptor);
+      const destroy = made.destroy.bind(made);
+      counts.made += 1;
+      made.destroy = () => {
+        counts.destroyed += 1;
+        return destroy();
+      };
+      return made;
+    };
+    for (let i = 0; i < 2; i++) {
+      const values = new Uint32Array(await gpu.read(buffer, 0, bytes));
+      expect([values.length, values.at(-1)]).toEqual([bytes / 4, 7]);
+    }
+    expect(counts).toEqual(expected);
+  });
 });
 
 describe('a device that is lost', () => {
