@@ -52,6 +52,8 @@ export interface CrossEntropyOptions {
 /** What a chunk's logits may take: half of what any device binds, as far as that holds 64 columns. */
 export const chunkBytes = 64 * 2 ** 20;
 const chunkMultiple = 64;
+/** So that no kernel of a chunk needs more than 65,535 workgroups: the product for the weights takes one for 8 columns. */
+const widestChunk = 2 ** 18;
 /** As in the shader: rows of a workgroup of scan and gradient, columns of one of gradient. */
 const rowsPerGroup = 2;
 const gradientTile = 512;
@@ -60,7 +62,8 @@ const largestVocabulary = 2 ** 24;
 
 /** Columns of a chunk for `rows` rows: chunks of nearly equal width, a multiple of 64 unless there is only one. */
 export function chunkWidth(rows: number, vocabulary: number): number {
-  const most = Math.max(1, Math.floor(chunkBytes / (4 * rows * chunkMultiple))) * chunkMultiple;
+  const fitting = Math.max(1, Math.floor(chunkBytes / (4 * rows * chunkMultiple))) * chunkMultiple;
+  const most = Math.min(fitting, widestChunk);
   if (vocabulary <= most) return vocabulary;
   const chunks = Math.ceil(vocabulary / most);
   return Math.ceil(vocabulary / chunks / chunkMultiple) * chunkMultiple;

@@ -1,6 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import { shaderInfo } from '../../src/gpu/shader.ts';
-import { chunkBytes, chunkWidth, crossEntropy, statistic } from '../../src/ops/cross-entropy.ts';
+import {
+  chunkBytes,
+  chunkWidth,
+  crossEntropy,
+  statistic,
+  statisticsSize,
+} from '../../src/ops/cross-entropy.ts';
 import { evaluate, type Value } from '../../src/ops/evaluate.ts';
 import { type CrossEntropyCase, crossEntropyReference } from '../../src/reference/cross-entropy.ts';
 import { ParameterStore } from '../../src/scheduler/parameters.ts';
@@ -8,6 +14,7 @@ import { destroyTensor, persistentTensor, readTensor, writeTensor } from '../../
 import { Plan, submit } from '../../src/scheduler/plan.ts';
 import { ScratchPool } from '../../src/scheduler/scratch-pool.ts';
 import { Tape } from '../../src/scheduler/tape.ts';
+import { Tensor } from '../../src/scheduler/tensor.ts';
 import { expectClose, forwardTolerance, gradientTolerance } from '../setup/compare.ts';
 import { loadCrossEntropy } from '../setup/golden.ts';
 import { testGpu } from '../setup/gpu.ts';
@@ -348,6 +355,36 @@ describe('chunk width', () => {
     expect(chunkWidth(1280, 2000)).toBe(2000);
     expect(chunkWidth(4096, 4097)).toBe(2112);
     expect(chunkWidth(1, 1)).toBe(1);
+  });
+  test('leaves no kernel more workgroups than a dimension takes, of the largest vocabulary in few rows', async () => {
+    const vocabulary = 2 ** 24;
+    const parameter = (shape: number[]) => {
+      const tensor = (label: string) => {
+        const bytes = 4 * shape.reduce((a, b) => a * b, 1);
+        return { kind: 'buffer', label, bytes, buffer: {} as GPUBuffer, offset: 0 } as const;
+      };
+      const gradient = new Tensor(shape, 'f32', tensor('gradient'));
+      return new Tensor(shape, 'f32', tensor('values'), true, gradient);
+    };
+    const given = (shape: number[], dtype: 'f32' | 'u32' = 'f32') =>
+      new Tensor(shape, dtype, parameter(shape).storage);
+    for (const software of [true, false]) {
+      const tape = new Tape({ software, training: true });
+      crossEntropy(tape, {
+        hidden: parameter([1, 4]),
+        weight: parameter([vocabulary, 4]),
+        bias: parameter([vocabulary]),
+        targets: given([1], 'u32'),
+        ignoreIndex: 0,
+        labelSmoothing: 0,
+        scale: given([1]),
+        statistics: given([statisticsSize]),
+      });
+      tape.backward(); // records nothing that is too large, or throws
+      expect(Math.max(...tape.dispatches.flatMap(({ workgroups }) => workgroups))).toBeLessThanOrEqual(
+        65_535,
+      );
+    }
   });
   test('stays within the budget', () => {
     for (const [rows, vocabulary] of [
