@@ -11,11 +11,9 @@ export class InFlight {
 
   /** Call after a submit: waits until fewer than the limit are unfinished. */
   async next(): Promise<void> {
-    this.#pending.push(this.#queue.onSubmittedWorkDone());
+    const done = this.#queue.onSubmittedWorkDone();
+    done.catch(() => undefined); // told to whoever waits for it below; nobody may, and then it is no crash
+    this.#pending.push(done);
     while (this.#pending.length >= this.#limit) await this.#pending.shift();
-  }
-
-  async drain(): Promise<void> {
-    await Promise.all(this.#pending.splice(0));
   }
 }

@@ -36,3 +36,20 @@ test.each([1, 2, 3])('at most %i steps are unfinished when the next one is made'
   await host;
   expect(most).toBe(limit);
 });
+
+test('work that fails while nobody waits for it is told to the next one who does, and crashes nothing', async () => {
+  const unhandled: unknown[] = [];
+  const listener = (reason: unknown) => unhandled.push(reason);
+  process.on('unhandledRejection', listener);
+  try {
+    const failure = new Error('the device is gone');
+    const queue = { onSubmittedWorkDone: () => Promise.reject(failure) } as unknown as GPUQueue;
+    const inFlight = new InFlight(queue, 2);
+    await inFlight.next();
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    expect(unhandled).toEqual([]);
+    await expect(inFlight.next()).rejects.toBe(failure);
+  } finally {
+    process.off('unhandledRejection', listener);
+  }
+});
