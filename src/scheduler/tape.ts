@@ -4,7 +4,7 @@
  * list of dispatches that `Plan.build` freezes.
  *
  * Gradients: the first write to a tensor's gradient stores, later ones accumulate, so that a tensor used more than
- * once gets the sum. A parameter's gradient lives in an arena and always accumulates; who starts a step clears it.
+ * once gets the sum. A parameter's gradient lives in an arena and always accumulates; the optimiser clears it.
  */
 import { ShapeError } from '../errors.ts';
 import {
