@@ -77,10 +77,10 @@ export class DecodeSession {
     const session = new DecodeSession(gpu, network, shape, network.stateCount);
     const name = `B${shape.B} S${shape.S}`;
     const encode = new Tape({ software: gpu.software, subgroups: gpu.subgroups, training: false });
-    session.#recordEncode(encode);
     const chunk = new Tape({ software: gpu.software, subgroups: gpu.subgroups, training: false });
-    session.#recordChunk(chunk);
     try {
+      session.#recordEncode(encode);
+      session.#recordChunk(chunk);
       session.#encodePlan = await Plan.build(gpu, pool, `encode ${name}`, encode);
       session.#plan = await Plan.build(gpu, pool, `decode ${name} ×${shape.steps}`, chunk, {
         dispose: () => session.#dispose(),

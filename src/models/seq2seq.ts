@@ -108,11 +108,14 @@ export class Seq2Seq {
    */
   static fromFiles(gpu: Gpu, files: ReadonlyMap<string, Uint8Array>, where = 'the model'): Seq2Seq {
     const { config, vocabularies } = readModelDescription(files, where);
+    const weights = requireFile(files, modelFileNames.weights, where);
     const model = new Seq2Seq(gpu, config, vocabularies);
-    model.loadWeights(
-      requireFile(files, modelFileNames.weights, where),
-      `${where}: ${modelFileNames.weights}`,
-    );
+    try {
+      model.loadWeights(weights, `${where}: ${modelFileNames.weights}`);
+    } catch (error) {
+      model.dispose();
+      throw error;
+    }
     return model;
   }
 

@@ -66,6 +66,7 @@ export async function evaluate<Inputs extends string, Outputs extends string>(
   };
   const entries = <K extends string, T>(record: Readonly<Partial<Record<K, T>>>) =>
     Object.entries(record) as [K, T][];
+  let plan: Plan | undefined;
   try {
     const tensors = Object.fromEntries(
       entries<Inputs, Value>(inputs).map(([name, value]) => [name, place(name, value)]),
@@ -84,7 +85,7 @@ export async function evaluate<Inputs extends string, Outputs extends string>(
       const gradient = tape.gradientOf(tensor);
       return gradient ? [[name, keep(`gradient of ${name}`, gradient)] as const] : [];
     });
-    const plan = await Plan.build(gpu, new ScratchPool(gpu), 'evaluate', tape);
+    plan = await Plan.build(gpu, new ScratchPool(gpu), 'evaluate', tape);
     submit(gpu, 'evaluate', [plan]);
     const read = async <K extends string>(list: readonly (readonly [K, Tensor])[]) =>
       Object.fromEntries(
@@ -96,9 +97,9 @@ export async function evaluate<Inputs extends string, Outputs extends string>(
         ),
       ) as Record<K, OutputValue>;
     const evaluation = { outputs: await read(kept), gradients: await read(gradients) };
-    plan.dispose();
     return evaluation as Evaluation<Inputs, Outputs>;
   } finally {
+    plan?.dispose();
     for (const tensor of owned) destroyTensor(tensor);
   }
 }

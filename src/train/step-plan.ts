@@ -45,13 +45,16 @@ export class StepPlan {
       targetInput: persistentTensor(gpu, 'target input', [T, B], 'u32'),
       targetOutput: persistentTensor(gpu, 'target output', [T, B], 'u32'),
     };
+    const dispose = () => Object.values(inputs).forEach(destroyTensor);
     const tape = new Tape({ software: gpu.software, subgroups: gpu.subgroups, training });
-    network.recordLoss(tape, inputs, step, labelSmoothing);
     const name = `${training ? 'train' : 'evaluate'} B${B} S${S} T${T}`;
-    const plan = await Plan.build(gpu, pool, name, tape, {
-      dispose: () => Object.values(inputs).forEach(destroyTensor),
-    });
-    return new StepPlan(plan, inputs);
+    try {
+      network.recordLoss(tape, inputs, step, labelSmoothing);
+      return new StepPlan(await Plan.build(gpu, pool, name, tape, { dispose }), inputs);
+    } catch (error) {
+      dispose();
+      throw error;
+    }
   }
 
   write(gpu: Gpu, batch: Batch): void {
