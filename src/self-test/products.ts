@@ -101,6 +101,11 @@ export const productCases: readonly TestCase[] = [
     variant: { software: true, subgroups: true },
     sizes: even,
   }),
+  matmulCase({
+    name: 'quads of vectors for GPUs, 20×36×84',
+    variant: { software: false, subgroups: true },
+    sizes: { ...even, n: 84 },
+  }),
   linearCase('tanh', true),
   linearCase('sigmoid', false),
   linearCase('relu', false),
