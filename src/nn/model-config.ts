@@ -2,6 +2,7 @@
  * What a model is made of: the `model` section of a configuration, and the plain object that a library user
  * writes by hand and `resolveModelConfig` completes. The names are Joey NMT's wherever Joey NMT has one.
  */
+import type { AttentionScore } from '../ops/scores/registry.ts';
 import type { Problem } from './config/resolve.ts';
 import { pathText, resolveSection, throwProblems } from './config/resolve.ts';
 import type { DeepPartial, Section } from './config/spec.ts';
@@ -9,7 +10,6 @@ import { choice, derived, flag, fraction, integer, number, orNull, scope, sectio
 
 export type CellName = 'lstm' | 'gru' | 'rnn';
 export type Nonlinearity = 'tanh' | 'relu';
-export type AttentionScore = 'dot' | 'general' | 'concat';
 export type Bridge = 'none' | 'linear';
 export type Initializer = 'pytorch' | 'uniform' | 'normal' | 'xavier_uniform';
 export type BiasInitializer = 'pytorch' | 'uniform' | 'zeros';

@@ -1,6 +1,6 @@
 /**
- * The cells that a configuration can name. A new one needs a shader, a file beside this one and a line in this table
- * (or, from outside the library, `cells.register`).
+ * The recurrent cells by name. A new one needs a shader, a file beside this one and a line in this table (or
+ * `cells.register`, as the tests do with theirs).
  */
 import { ConfigError } from '../../errors.ts';
 import type { Cell } from './cell.ts';

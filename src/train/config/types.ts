@@ -4,6 +4,7 @@
  * `src/nn/model-config.ts`), from which the validator, its messages and docs/configuration.md are made.
  */
 import type { ModelConfig } from '../../nn/model-config.ts';
+import type { OptimizerName } from '../../optim/optimizer.ts';
 
 export type { ModelConfig } from '../../nn/model-config.ts';
 
@@ -38,7 +39,6 @@ export interface DataConfig {
   reverse_source: boolean;
 }
 
-export type OptimizerName = 'sgd' | 'adam' | 'adamw';
 export type Normalization = 'tokens' | 'batch' | 'none';
 export type BatchType = 'sentence' | 'token';
 export type Scheduling = 'constant' | 'step' | 'inverse_sqrt' | 'plateau';
