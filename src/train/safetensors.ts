@@ -166,8 +166,9 @@ export function writeSafetensors(
  * @throws CheckpointError naming `name` if its elements are of another kind
  */
 export function toFloat32({ dtype, bytes }: StoredTensor, name: string): Float32Array {
-  // A copy starts aligned; the elements are little-endian in the file and on everything that runs WebGPU.
-  const { buffer } = bytes.slice();
+  // A copy starts aligned (`slice` would make none of a Node Buffer); the elements are little-endian in the file and on
+  // everything that runs WebGPU.
+  const { buffer } = new Uint8Array(bytes);
   if (dtype === 'F32') return new Float32Array(buffer);
   if (dtype === 'F64') return Float32Array.from(new Float64Array(buffer));
   if (dtype === 'BF16') {
@@ -182,7 +183,7 @@ export function toFloat32({ dtype, bytes }: StoredTensor, name: string): Float32
 
 /** A copy of a tensor's whole numbers; I64 and U64 must be small enough to be exact. */
 export function toIntegers({ dtype, bytes }: StoredTensor, name: string): number[] {
-  const { buffer } = bytes.slice();
+  const { buffer } = new Uint8Array(bytes);
   switch (dtype) {
     case 'U8':
       return [...new Uint8Array(buffer)];

@@ -126,6 +126,18 @@ describe('writing', () => {
     }
   });
 
+  test('a Buffer of Node, whose slices share its memory, reads as any bytes', () => {
+    const stored = new Map<string, TensorToStore>([
+      ['a', { shape: [3], values: Float32Array.of(1, 2, 3) }],
+      ['b', { shape: [2], values: Float32Array.of(4, 5) }],
+      ['c', { shape: [2], values: Int32Array.of(6, 7) }],
+    ]);
+    const { tensors } = readSafetensors(Buffer.from(writeSafetensors(stored)));
+    expect([...toFloat32(get(tensors, 'a'), 'a')]).toEqual([1, 2, 3]);
+    expect([...toFloat32(get(tensors, 'b'), 'b')]).toEqual([4, 5]);
+    expect(toIntegers(get(tensors, 'c'), 'c')).toEqual([6, 7]);
+  });
+
   test('the header is padded to 8 bytes and every tensor is aligned', () => {
     const { tensors } = readSafetensors(writeSafetensors(stored(), metadata));
     for (const { dtype, bytes } of tensors.values()) {
