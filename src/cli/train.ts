@@ -10,7 +10,7 @@ import { prepareNewTraining, readForNewRun, readForResume, TrainingRun } from '.
 import { parseConfig } from '../train/config/parse.ts';
 import { resolvePaths } from '../train/config/resolve-paths.ts';
 import type { Config } from '../train/config/types.ts';
-import type { Validation } from '../train/reports.ts';
+import type { EndReason, Validation } from '../train/reports.ts';
 import { adapterOption, command } from './arguments.ts';
 import { evaluationText } from './eval-text.ts';
 import { TrainingProgress } from './progress.ts';
@@ -24,7 +24,7 @@ export const trainCommand = command({
   },
   summary: 'Train the model that a YAML file describes',
   details: `The run folder gets the resolved configuration, the vocabularies, the best model, checkpoints and the training log
-(log.jsonl). The first SIGINT (Ctrl-C) or SIGTERM finishes the step, saves and exits with 130 or 143; --resume then
+(log.jsonl). The first SIGINT (Ctrl-C), SIGTERM or SIGHUP finishes the step, saves and exits with 130, 143 or 129; --resume then
 goes on as if nothing had happened: the final model is the same to the bit. With --resume, keys that do not change
 what is computed may be set anew (training.epochs, data.train, how often to validate, and others that
 docs/configuration.md lists).`,
@@ -86,6 +86,14 @@ async function locateRun(
   return { config, folder: options.out ?? standard };
 }
 
+/** Why training ended, in words. */
+const endings: Readonly<Record<EndReason, string>> = {
+  epochs: 'the last epoch is done',
+  updates: 'the last update is done',
+  'early stopping': 'no improvement for as long as training.early_stopping_patience allows',
+  aborted: 'stopped',
+};
+
 /** Trains to the end with a progress display; false where a signal stopped it. Sets the exit code then. */
 export async function train(run: TrainingRun): Promise<boolean> {
   const interruption = new Interruption();
@@ -98,7 +106,7 @@ export async function train(run: TrainingRun): Promise<boolean> {
         finished = report.reason !== 'aborted';
         progress.line(
           finished
-            ? `done after ${report.update} updates (${report.reason}); the run is in ${run.folder.path}`
+            ? `done after update ${report.update} (${endings[report.reason]}); the run is in ${run.folder.path}`
             : `stopped after update ${report.update}; go on with: couplet train ${run.folder.path} --resume`,
         );
       }

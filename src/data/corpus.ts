@@ -87,6 +87,7 @@ export function tokenizeCorpus(text: ParallelText, options: CorpusOptions): Corp
     targetTokens: target.sequences.totalLength,
     literalSpecials: literalSpecials(source) + literalSpecials(target),
   };
+  if (report.pairs === 0) throw new DataError(`${text.name} is empty: it holds no pairs.`);
   if (report.kept === 0) throw new DataError(`${describeCorpus(report)}. Nothing is left to work with.`);
   return { source, target, lines: Uint32Array.from(lines), report };
 }

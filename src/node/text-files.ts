@@ -116,7 +116,7 @@ async function whyUnreadable(path: string, cause: unknown): Promise<string> {
 async function whyMissing(path: string): Promise<string> {
   const absolute = resolve(path);
   const folder = dirname(absolute);
-  const missing = `There is no file ${path} (${absolute})`;
+  const missing = `There is no file ${path}${path === absolute ? '' : ` (${absolute})`}`;
   try {
     if (!(await stat(folder)).isDirectory()) return `${missing}: ${folder} is not a folder.`;
     const similar = similarName(basename(absolute), await readdir(folder));

@@ -149,6 +149,8 @@ export class TrainingEngine {
   async update(batches: readonly Batch[], learningRate: number): Promise<void> {
     writeTensor(this.#gpu, this.#step.scale, Float32Array.of(this.#gradientScale(batches)));
     this.#update.writeStep(this.#updates + 1, learningRate);
+    // All first: a plan that cannot be made must not leave the gradients of half an update behind.
+    for (const batch of batches) await this.#trainingPlan(batch);
     for (const [index, batch] of batches.entries()) {
       const step = await this.#trainingPlan(batch);
       step.write(this.#gpu, batch);

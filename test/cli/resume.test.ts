@@ -88,7 +88,7 @@ describe('a finished run', () => {
 
   test('goes on where it is made longer, and its config.yaml says so', async () => {
     const { stderr } = await resume(run, '--set', 'training.epochs=4', '--set', 'training.logging_freq=13');
-    expect(stderr).toContain('done after 52 updates (epochs)');
+    expect(stderr).toContain('done after update 52 (the last epoch is done)');
     expect(readFileSync(inRun(run, 'config.yaml'), 'utf8')).toMatch(/^ {2}epochs: 4$/m);
   });
 

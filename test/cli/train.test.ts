@@ -32,7 +32,7 @@ describe('a run', () => {
       /^epoch 1 {2}update 4 {2}10 % {2}loss .* lr 0\.0200 .* tokens\/s {2}ETA \d+:\d\d$/m,
     );
     expect(trained.stderr).toMatch(/^validation after epoch 3, update 39: loss .* WER .*$/m);
-    expect(trained.stderr).toContain('done after 39 updates (epochs); the run is in run\n');
+    expect(trained.stderr).toContain('done after update 39 (the last epoch is done); the run is in run\n');
   });
 
   test('leaves a folder with everything', () => {

@@ -61,13 +61,11 @@ describe('what cannot be read', () => {
   it('is missing: the absolute path and the nearest name', async () => {
     const missing = (name: string) => messageOf(readBytes(at(name)));
     expect(await missing('trian.en')).toBe(
-      `There is no file ${at('trian.en')} (${at('trian.en')}). Did you mean ${at('train.en')}?`,
+      `There is no file ${at('trian.en')}. Did you mean ${at('train.en')}?`,
     );
     expect(await missing('train.ja')).toContain(`Did you mean ${at('train.ja.gz')}?`);
     expect(await missing('train.en.gz')).toContain(`Did you mean ${at('train.en')}?`);
-    expect(await missing('something-else.txt')).toBe(
-      `There is no file ${at('something-else.txt')} (${at('something-else.txt')}).`,
-    );
+    expect(await missing('something-else.txt')).toBe(`There is no file ${at('something-else.txt')}.`);
     expect(await missing('no/such/file')).toContain(`: there is no folder ${at('no/such')}.`);
     expect(await missing('train.en/file')).toContain(`: ${at('train.en')} is not a folder.`);
     const relative = 'no-such-file-here.txt';
