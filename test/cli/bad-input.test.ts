@@ -96,7 +96,7 @@ describe('data', () => {
     ['folder/', /data\.train: There is no file/],
     ['short', /data\.train: .*short\.src has 3 and .*short\.trg has 2/],
     ['empty.tsv', /empty\.tsv: 0 of 3 pairs kept \(dropped: 3 empty source\).*Nothing is left/],
-    ['nothing.tsv', /nothing\.tsv: 0 of 0 pairs kept.*Nothing is left/],
+    ['nothing.tsv', /nothing\.tsv is empty: it holds no pairs/],
     ['latin1.tsv', /data\.train: .*latin1\.tsv.*line 2.*byte/],
     ['utf16.tsv', /utf16\.tsv is UTF-16: save it as UTF-8/],
     [
