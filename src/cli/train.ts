@@ -24,9 +24,9 @@ export const trainCommand = command({
   },
   summary: 'Train the model that a YAML file describes',
   details: `The run folder gets the resolved configuration, the vocabularies, the best model, checkpoints and the training log
-(log.jsonl). The first SIGINT (Ctrl-C), SIGTERM or SIGHUP finishes the step, saves and exits with 130, 143 or 129; --resume then
-goes on as if nothing had happened: the final model is the same to the bit. With --resume, keys that do not change
-what is computed may be set anew (training.epochs, data.train, how often to validate, and others that
+(log.jsonl). The first SIGINT (Ctrl-C), SIGTERM or SIGHUP finishes the step, saves and exits with 130, 143 or 129;
+--resume then goes on as if nothing had happened: the final model is the same to the bit. With --resume, keys that
+do not change what is computed may be set anew (training.epochs, data.train, how often to validate, and others that
 docs/configuration.md lists).`,
   options: {
     out: { value: 'DIR', help: 'The run folder (default: training.model_dir, else runs/NAME)' },
