@@ -5,6 +5,11 @@
 //   loss = (1 - s) nll + s mean_v(log sum_u exp(x_u) - x_v)
 //   d loss / d x_v = p_v - (1 - s) [v = t] - s / V       with p = softmax(x)
 //
+// With weights w of the classes (PyTorch's `weight`, W their sum) nll stays as it is, and
+//
+//   loss = (1 - s) w_t nll + s / V sum_v w_v (log sum_u exp(x_u) - x_v)
+//   d loss / d x_v = (1 - s) w_t (p_v - [v = t]) + s / V (W p_v - w_v)
+//
 // Rows whose target is `ignored` have loss 0 and gradient 0; where an x is not finite the loss is not either, whatever
 // max and exp make of it (the gradient may be: the loss decides whether an update is made). `scan` runs once a chunk, in the order of the vocabulary:
 // 32 lanes a row, lane l reading the columns v = l modulo 32 and keeping a running maximum and a sum of exponentials
@@ -14,7 +19,9 @@
 //   logits      [N, width]  read in scan, overwritten by d loss / d x * scale in gradient
 //   bias        [V]         read where hasBias = 1
 //   targets     [N]         read
-//   lanes       [N, 32]     scan to finish: maximum, sum of exp(x - maximum), sum of x, column of the maximum
+//   classWeights [V]        read where hasClassWeights = 1
+//   weightSum   [1]         read where hasClassWeights = 1: their sum
+//   lanes       [N, 32]     scan to finish: maximum, sum of exp(x - maximum), sum of (w) x, column of the maximum
 //   picked      [N]         scan to finish: x_t
 //   softmax     [N]         finish to gradient: maximum, 1 / sum of exp(x - maximum)
 //   terms       [N]         finish to reduce: loss, nll, 1, 1 where the target has the largest x (the first of equals)
@@ -28,6 +35,7 @@ struct Params {
   vocabulary: u32,
   ignored: u32,
   hasBias: u32,
+  hasClassWeights: u32,
   smoothing: f32,
   stride: u32, // rows a row of the grid, for grids folded into y
 }
@@ -42,6 +50,8 @@ struct Params {
 @group(0) @binding(7) var<storage, read_write> terms: array<vec4f>;
 @group(0) @binding(8) var<storage, read> scale: array<f32>;
 @group(0) @binding(9) var<storage, read_write> statistics: array<f32>;
+@group(0) @binding(10) var<storage, read> classWeights: array<f32>;
+@group(0) @binding(11) var<storage, read> weightSum: array<f32>;
 
 const laneCount = 32u;
 const rowsPerGroup = 2u;
@@ -91,7 +101,11 @@ fn scan(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local
     } else {
       sum += e;
     }
-    total += x;
+    if (params.hasClassWeights == 1u) {
+      total += classWeights[v] * x;
+    } else {
+      total += x;
+    }
     if (v == label) {
       picked[row] = x;
     }
@@ -122,8 +136,14 @@ fn finish(@builtin(global_invocation_id) id: vec3u) {
   let logSum = log(all.y);
   let isFinite = (bitcast<u32>(all.z) & infinity) != infinity;
   let nll = select(all.z, logSum + (all.x - picked[row]), isFinite);
-  let even = logSum + (all.x - all.z / f32(params.vocabulary));
-  let loss = select(nll, (1.0 - params.smoothing) * nll + params.smoothing * even, params.smoothing > 0.0);
+  var own = nll;
+  var even = logSum + (all.x - all.z / f32(params.vocabulary));
+  if (params.hasClassWeights == 1u) {
+    let mean = weightSum[0] / f32(params.vocabulary);
+    own = classWeights[label] * nll;
+    even = mean * logSum + (mean * all.x - all.z / f32(params.vocabulary));
+  }
+  let loss = select(own, (1.0 - params.smoothing) * own + params.smoothing * even, params.smoothing > 0.0);
   softmax[row] = vec2f(all.x, 1.0 / all.y);
   terms[row] = vec4f(loss, nll, 1.0, select(0.0, 1.0, u32(all.w) == label));
 }
@@ -173,7 +193,12 @@ fn gradient(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) l
         x += bias[v];
       }
       let p = decay(x - normal.x) * normal.y;
-      slope = (p - even - select(0.0, 1.0 - params.smoothing, v == label)) * factor;
+      if (params.hasClassWeights == 1u) {
+        let own = (1.0 - params.smoothing) * classWeights[label];
+        slope = (own * (p - select(0.0, 1.0, v == label)) + even * (weightSum[0] * p - classWeights[v])) * factor;
+      } else {
+        slope = (p - even - select(0.0, 1.0 - params.smoothing, v == label)) * factor;
+      }
     }
     logits[place] = slope;
   }

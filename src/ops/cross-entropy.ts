@@ -12,9 +12,9 @@ import { type Matrix, recordMatmul, transposed } from './matmul.ts';
 /** Where the running sums lie in the statistics tensor (f32 [8]). The first four are this op's. */
 export const statisticsSize = 8;
 export const statistic = {
-  /** Summed loss, with label smoothing. */
+  /** Summed loss, with label smoothing and class weights. */
   loss: 0,
-  /** Summed negative log-likelihood, without. */
+  /** Summed negative log-likelihood, without either. */
   nll: 1,
   /** Tokens that count, which is all but the ignored ones. */
   tokens: 2,
@@ -37,10 +37,15 @@ export interface CrossEntropyOptions {
   readonly bias?: Tensor | undefined;
   /** u32, N of them: each below V, or `ignoreIndex`. */
   readonly targets: Tensor;
-  /** The target of rows that add nothing to loss and gradient (padding). */
+  /** The target of rows that add nothing to loss and gradient (padding); 0xffffffff where no id stands for it. */
   readonly ignoreIndex: number;
   /** PyTorch's `label_smoothing`: this share of the target's probability is spread evenly over all V. */
   readonly labelSmoothing: number;
+  /**
+   * [V], constant: a row's loss is multiplied by the weight of its target, and each class's share of the smoothing by
+   * its own, as by PyTorch's `weight`. PyTorch's mean divides by the sum of the targets' weights: so may `scale`.
+   */
+  readonly classWeights?: Tensor | undefined;
   /** f32 [1], written by the host: what the gradient of the summed loss is multiplied by. */
   readonly scale: Tensor;
   /** f32 [8], persistent: see `statistic`; added to at every run. */
@@ -82,7 +87,7 @@ interface Chunk {
  * @throws ShapeError where the tensors do not fit together
  */
 export function crossEntropy(tape: Tape, options: CrossEntropyOptions): void {
-  const { hidden, weight, bias, targets, scale, statistics } = options;
+  const { hidden, weight, bias, targets, classWeights, scale, statistics } = options;
   const [vocabulary, size] = [weight.dim(0), weight.dim(1)];
   const rows = targets.size;
   check(options, rows, vocabulary, size);
@@ -97,8 +102,15 @@ export function crossEntropy(tape: Tape, options: CrossEntropyOptions): void {
     vocabulary,
     ignored: options.ignoreIndex,
     hasBias: bias ? 1 : 0,
+    hasClassWeights: classWeights ? 1 : 0,
     smoothing: options.labelSmoothing,
   };
+  const weights = { classWeights: classWeights ?? weight, weightSum: scale };
+  if (classWeights) {
+    weights.weightSum = tape.tensor('sum of class weights', [1]);
+    const column = { tensor: classWeights, offset: 0, row: 1 };
+    recordColumnSumRows(tape, column, vocabulary, 1, { tensor: weights.weightSum, accumulate: 0 });
+  }
   const shift = bias ?? weight;
   const input: Matrix = { tensor: hidden, row: size };
   const part = ({ start }: Chunk): Matrix => ({ tensor: weight, offset: start * size, row: size });
@@ -117,16 +129,16 @@ export function crossEntropy(tape: Tape, options: CrossEntropyOptions): void {
   for (const chunk of chunks) {
     project(logits, chunk);
     tape.dispatch('cross-entropy', 'scan', {
-      bindings: { logits, bias: shift, targets, lanes, picked },
+      bindings: { logits, bias: shift, targets, lanes, picked, classWeights: weights.classWeights },
       params: { ...fixed, ...chunk, stride: pairs.stride },
       workgroups: pairs.groups,
     });
   }
   const { groups, stride } = linearGroups(rows, 64);
   const params = { ...fixed, start: 0, width, stride };
-  const bindings = { targets, lanes, picked, softmax, terms };
+  const bindings = { targets, lanes, picked, softmax, terms, ...weights };
   tape.dispatch('cross-entropy', 'finish', { bindings, params, workgroups: groups });
-  tape.dispatch('cross-entropy', 'reduce', { bindings: { terms, statistics }, params, workgroups: [1] });
+  recordLossTerms(tape, terms, statistics);
 
   tape.onBackward(() => {
     const toHidden = tape.gradientTarget(hidden);
@@ -138,7 +150,7 @@ export function crossEntropy(tape: Tape, options: CrossEntropyOptions): void {
     for (const chunk of chunks) {
       if (again) project(slopes, chunk);
       tape.dispatch('cross-entropy', 'gradient', {
-        bindings: { logits: slopes, bias: shift, targets, softmax, scale },
+        bindings: { logits: slopes, bias: shift, targets, softmax, scale, ...weights },
         params: { ...fixed, ...chunk, stride: pairs.stride },
         workgroups: [x, y, Math.ceil(chunk.width / gradientTile)],
       });
@@ -161,13 +173,28 @@ export function crossEntropy(tape: Tape, options: CrossEntropyOptions): void {
   });
 }
 
+/**
+ * Adds the sum of `terms` [rows, 4] to the first four of `statistics`, in a fixed order: what every loss does with its
+ * rows' loss, nll, tokens and correct ones.
+ */
+export function recordLossTerms(tape: Tape, terms: Tensor, statistics: Tensor): void {
+  const rows = terms.dim(0);
+  const unused = { width: 0, start: 0, vocabulary: 0, ignored: 0, hasBias: 0, hasClassWeights: 0 };
+  tape.dispatch('cross-entropy', 'reduce', {
+    bindings: { terms, statistics },
+    params: { ...unused, rows, smoothing: 0, stride: 0 },
+    workgroups: [1],
+  });
+}
+
 function check(options: CrossEntropyOptions, rows: number, vocabulary: number, size: number): void {
-  const { hidden, weight, bias, targets, scale, statistics, labelSmoothing, chunk } = options;
+  const { hidden, weight, bias, targets, classWeights, scale, statistics, labelSmoothing, chunk } = options;
   expectShape(weight, vocabulary, size);
   if (hidden.dim(-1) !== size || hidden.size !== rows * size) {
     throw new ShapeError(`cross-entropy: ${hidden}, ${weight} and ${targets} do not fit together`);
   }
   if (bias) expectShape(bias, vocabulary);
+  if (classWeights) expectShape(classWeights, vocabulary);
   expectShape(scale, 1);
   expectShape(statistics, statisticsSize);
   if (targets.dtype !== 'u32') throw new ShapeError(`cross-entropy: ${targets} must hold u32 ids`);

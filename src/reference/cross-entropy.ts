@@ -12,6 +12,8 @@ export interface CrossEntropyCase {
   readonly vocabulary: number;
   readonly ignoreIndex: number;
   readonly smoothing: number;
+  /** [V]; all 1 where absent. */
+  readonly classWeights?: ArrayLike<number> | undefined;
   readonly scale: number;
 }
 
@@ -29,6 +31,7 @@ export interface CrossEntropyResult {
 export function crossEntropyReference(given: CrossEntropyCase): CrossEntropyResult {
   const { hidden, weight, bias, targets, size, vocabulary, ignoreIndex, smoothing, scale } = given;
   const rows = targets.length;
+  const weightOf = (v: number) => given.classWeights?.[v] ?? 1;
   const rowLosses = new Float64Array(rows);
   const gradients = {
     hidden: new Float64Array(rows * size),
@@ -48,16 +51,20 @@ export function crossEntropyReference(given: CrossEntropyCase): CrossEntropyResu
     const largest = logits.reduce((a, b) => Math.max(a, b));
     const sum = logits.reduce((total, x) => total + Math.exp(x - largest), 0);
     const logSum = largest + Math.log(sum);
-    const even = logits.reduce((total, x) => total + logSum - x, 0) / vocabulary;
+    const even = logits.reduce((total, x, v) => total + weightOf(v) * (logSum - x), 0) / vocabulary;
     const own = logSum - logits[target]!;
-    rowLosses[row] = (1 - smoothing) * own + smoothing * even;
+    rowLosses[row] = (1 - smoothing) * weightOf(target) * own + smoothing * even;
     loss += rowLosses[row]!;
     nll += own;
     tokens += 1;
     if (logits.indexOf(largest) === target) correct += 1;
+    // What the loss takes of each class's −log p_v.
+    const shares = logits.map(
+      (_, v) => weightOf(v) * ((v === target ? 1 - smoothing : 0) + smoothing / vocabulary),
+    );
+    const share = shares.reduce((total, part) => total + part, 0);
     for (let v = 0; v < vocabulary; v++) {
-      const wanted = (v === target ? 1 - smoothing : 0) + smoothing / vocabulary;
-      const slope = scale * (Math.exp(logits[v]! - logSum) - wanted);
+      const slope = scale * (share * Math.exp(logits[v]! - logSum) - shares[v]!);
       gradients.bias[v]! += slope;
       for (let h = 0; h < size; h++) {
         gradients.hidden[row * size + h]! += slope * weight[v * size + h]!;

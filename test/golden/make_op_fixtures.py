@@ -182,7 +182,7 @@ def embedding_case():
     }
 
 
-def cross_entropy_case(index, name, vocabulary, smoothing, scale):
+def cross_entropy_case(index, name, vocabulary, smoothing, scale, weighted=False):
     """`scale` of the input: large ones make logits of ±100 and probabilities that underflow."""
     H = 7
     targets = torch.tensor([4, 1, 0, vocabulary - 1, 3, 4, 1, 2, 5])
@@ -194,6 +194,10 @@ def cross_entropy_case(index, name, vocabulary, smoothing, scale):
     logits = F.linear(inputs, weight, bias)
     logits.retain_grad()
     options = {"ignore_index": PADDING, "label_smoothing": smoothing}
+    if weighted:
+        # Of one target and of a class that is none the weight is 0.
+        options["weight"] = (torch.arange(vocabulary) * 7 % 10).double() / 4
+        fixture["classWeights"] = written(options["weight"], exact=True)
     total = F.cross_entropy(logits, targets, reduction="sum", **options)
     total.backward()
     fixture["logits"] = written(logits)
@@ -212,6 +216,8 @@ def cross_entropy_cases():
         cross_entropy_case(2, "wide", 67, 0.0, 1.0),
         cross_entropy_case(3, "wide-smoothing", 67, 0.1, 1.0),
         cross_entropy_case(4, "large-logits", 13, 0.1, 60.0),
+        cross_entropy_case(5, "class-weights", 11, 0.0, 1.0, weighted=True),
+        cross_entropy_case(6, "class-weights-smoothing", 67, 0.1, 1.0, weighted=True),
     ]
 
 

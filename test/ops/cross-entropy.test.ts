@@ -29,6 +29,7 @@ interface Case {
   readonly bias?: Value | undefined;
   readonly targets: Value;
   readonly smoothing: number;
+  readonly classWeights?: Value | undefined;
   readonly scale: number;
   readonly chunk?: number;
 }
@@ -54,14 +55,15 @@ function randomCase(
   };
 }
 
-async function run(given: Case) {
-  const { hidden, weight, bias, targets, smoothing, scale, chunk } = given;
+async function run(given: Case, ignoreIndex = padding) {
+  const { hidden, weight, bias, targets, smoothing, classWeights, scale, chunk } = given;
   const one = (value: number): Value => ({ data: Float32Array.of(value), shape: [1] });
   const inputs: Record<string, Value> = {
     hidden,
     weight,
     targets,
     ...(bias && { bias }),
+    ...(classWeights && { classWeights }),
     scale: one(scale),
     statistics: { data: new Float32Array(8), shape: [8] },
   };
@@ -76,7 +78,8 @@ async function run(given: Case) {
         targets: tensors.targets!,
         scale: tensors.scale!,
         statistics: tensors.statistics!,
-        ignoreIndex: padding,
+        classWeights: tensors.classWeights,
+        ignoreIndex,
         labelSmoothing: smoothing,
         ...(chunk !== undefined && { chunk }),
       });
@@ -87,15 +90,17 @@ async function run(given: Case) {
   return { statistics: outputs.statistics!.data, gradients };
 }
 
-function referenceCase({ hidden, weight, bias, targets, smoothing, scale }: Case): CrossEntropyCase {
+function referenceCase(given: Case, ignoreIndex = padding): CrossEntropyCase {
+  const { hidden, weight, bias, targets, smoothing, classWeights, scale } = given;
   const [vocabulary, size] = [weight.shape[0]!, weight.shape[1]!];
   const arrays = { hidden: hidden.data, weight: weight.data, bias: bias?.data, targets: targets.data };
-  return { ...arrays, size, vocabulary, ignoreIndex: padding, smoothing, scale: Math.fround(scale) };
+  const options = { ignoreIndex, smoothing, classWeights: classWeights?.data };
+  return { ...arrays, ...options, size, vocabulary, scale: Math.fround(scale) };
 }
 
-async function expectReference(given: Case): Promise<void> {
-  const { statistics, gradients } = await run(given);
-  const expected = crossEntropyReference(referenceCase(given));
+async function expectReference(given: Case, ignoreIndex = padding): Promise<void> {
+  const { statistics, gradients } = await run(given, ignoreIndex);
+  const expected = crossEntropyReference(referenceCase(given, ignoreIndex));
   const { loss, nll, tokens, correct } = expected;
   expectClose([statistics[statistic.loss]!], [loss], forwardTolerance, 'loss');
   expectClose([statistics[statistic.nll]!], [nll], forwardTolerance, 'nll');
@@ -120,10 +125,15 @@ describe('against PyTorch', () => {
         bias: value(golden.bias),
         targets: { data: Uint32Array.from(golden.targets), shape: [golden.targets.length] },
         smoothing: golden.labelSmoothing,
+        classWeights: golden.classWeights && value(golden.classWeights),
         scale: 1,
         ...(chunk !== undefined && { chunk }),
       });
       expect(golden.paddingId).toBe(padding);
+      // What the host divides by.
+      const weights = golden.targets.map((id) => (id === padding ? 0 : (golden.classWeights?.data[id] ?? 1)));
+      const normaliser = weights.reduce((sum, weight) => sum + weight, 0);
+      expectClose([golden.sum / normaliser], [golden.mean], 1e-12, 'mean');
       expectClose([statistics[statistic.loss]!], [golden.sum], forwardTolerance, 'sum');
       const { input, weight, bias } = golden.gradients;
       expectClose(gradients.hidden!.data, input.data, gradientTolerance, 'gradient of input');
@@ -151,6 +161,12 @@ describe('against the float64 reference', () => {
       const chunk = Math.max(1, Math.floor(vocabulary / 3) - 1);
       return expectReference(randomCase(30, rows, size, vocabulary, { smoothing, chunk }));
     });
+    test('class weights', () => {
+      const classWeights = randomFloats(50, [vocabulary], 2);
+      for (const [v, weight] of classWeights.data.entries()) classWeights.data[v] = Math.max(0, weight);
+      const given = randomCase(51, rows, size, vocabulary, { smoothing, classWeights });
+      return expectReference(vocabulary < 100 ? { ...given, chunk: 20 } : given);
+    });
     test('without bias', () =>
       expectReference(randomCase(40, rows, size, vocabulary, { bias: undefined, chunk: 32 })));
   });
@@ -172,22 +188,25 @@ describe('against the float64 reference', () => {
     await expectReference(given);
   });
 
-  test('the reference itself, by finite differences', () => {
-    const given = referenceCase(randomCase(70, 5, 3, 4, { smoothing: 0.2 }));
-    const { gradients } = crossEntropyReference(given);
-    for (const name of ['hidden', 'weight', 'bias'] as const) {
-      const values = Float64Array.from(given[name]!);
-      const differences = values.map((_, i) => {
-        const at = (step: number) => {
-          const moved = Float64Array.from(values);
-          moved[i]! += step;
-          return crossEntropyReference({ ...given, [name]: moved }).loss;
-        };
-        return (given.scale * (at(1e-5) - at(-1e-5))) / 2e-5;
-      });
-      expectClose(gradients[name], differences, 1e-8, name);
-    }
-  });
+  test.each([undefined, randomFloats(71, [4], 2)])(
+    'the reference itself, by finite differences',
+    (weights) => {
+      const given = referenceCase(randomCase(70, 5, 3, 4, { smoothing: 0.2, classWeights: weights }));
+      const { gradients } = crossEntropyReference(given);
+      for (const name of ['hidden', 'weight', 'bias'] as const) {
+        const values = Float64Array.from(given[name]!);
+        const differences = values.map((_, i) => {
+          const at = (step: number) => {
+            const moved = Float64Array.from(values);
+            moved[i]! += step;
+            return crossEntropyReference({ ...given, [name]: moved }).loss;
+          };
+          return (given.scale * (at(1e-5) - at(-1e-5))) / 2e-5;
+        });
+        expectClose(gradients[name], differences, 1e-8, name);
+      }
+    },
+  );
 });
 
 describe('padding', () => {
@@ -208,6 +227,50 @@ describe('padding', () => {
       const slopes = gradients.hidden!.data.slice(row * 5, row * 5 + 5);
       expect(slopes.every((slope) => slope === 0)).toBe(given.targets.data[row] === padding);
     }
+  });
+});
+
+describe('no id stands for padding: 0xffffffff', () => {
+  const none = 0xffff_ffff;
+  test('every id counts, the smallest and the largest too', async () => {
+    const given = randomCase(140, 9, 5, 67, { smoothing: 0.1, chunk: 30 });
+    given.targets.data.set([0, 66], 3);
+    expect((await run(given, none)).statistics[statistic.tokens]).toBe(9);
+    await expectReference(given, none);
+  });
+  test.each([undefined, randomFloats(141, [67], 2)])(
+    'rows marked with it count for nothing',
+    async (classWeights) => {
+      const given = randomCase(142, 9, 5, 67, { smoothing: 0.1, classWeights });
+      given.targets.data.fill(none, 4, 7);
+      const { statistics, gradients } = await run(given, none);
+      expect(statistics[statistic.tokens]).toBe(6);
+      expect([...gradients.hidden!.data.slice(20, 35)]).toEqual(Array(15).fill(0));
+      await expectReference(given, none);
+    },
+  );
+});
+
+describe('class weights', () => {
+  test('of 1 give what none give', async () => {
+    const given = randomCase(143, 9, 5, 67, { smoothing: 0.1 });
+    const ones = { data: new Float32Array(67).fill(1), shape: [67] };
+    const [plain, weighted] = [await run(given), await run({ ...given, classWeights: ones })];
+    expectClose(weighted.statistics, plain.statistics, 1e-6, 'statistics');
+    expectClose(weighted.gradients.hidden!.data, plain.gradients.hidden!.data, 1e-6, 'gradient of hidden');
+  });
+  test('of 0 leave a class without loss and gradient, not without nll', async () => {
+    const classWeights = { data: new Float32Array(67), shape: [67] };
+    const { statistics, gradients } = await run(randomCase(144, 9, 5, 67, { classWeights }));
+    expect(statistics[statistic.loss]).toBe(0);
+    expect(statistics[statistic.nll]).toBeGreaterThan(1);
+    for (const name of ['hidden', 'weight', 'bias']) {
+      expect(gradients[name]!.data.every((slope) => slope === 0)).toBe(true);
+    }
+  });
+  test('are one for each class', async () => {
+    const classWeights = randomFloats(145, [66]);
+    await expect(run(randomCase(146, 9, 5, 67, { classWeights }))).rejects.toThrow('[67]');
   });
 });
 
@@ -414,6 +477,8 @@ describe('races', () => {
     terms: new Float32Array(rows * 4),
     scale: Float32Array.of(1),
     statistics: new Float32Array(8),
+    classWeights: randomFloats(162, [vocabulary]).data,
+    weightSum: Float32Array.of(1),
   };
   const params = {
     rows,
@@ -422,6 +487,7 @@ describe('races', () => {
     vocabulary,
     ignored: padding,
     hasBias: 1,
+    hasClassWeights: 1,
     smoothing: 0.1,
     stride: 64,
   };

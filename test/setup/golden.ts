@@ -115,7 +115,7 @@ export function loadSeq2Seq(name: string): GoldenSeq2Seq {
 /** A recurrence over padded rows of one layer and one direction; sequences are time-major. */
 export interface GoldenRecurrent {
   name: string;
-  cell: 'lstm' | 'gru' | 'rnn';
+  cell: 'lstm' | 'gru' | 'gru_reset_before' | 'rnn';
   activation: 'tanh' | 'relu';
   /** Starts at each row's own last step; outputs stay at the positions of their inputs. */
   reverse: boolean;
@@ -213,6 +213,8 @@ export interface GoldenCrossEntropy {
   name: string;
   paddingId: number;
   labelSmoothing: number;
+  /** [V]; absent: none. */
+  classWeights?: GoldenTensor;
   targets: number[];
   /** [N,H] */
   input: GoldenTensor;
@@ -223,7 +225,7 @@ export interface GoldenCrossEntropy {
   /** [N], zero where ignored. */
   rowLosses: GoldenTensor;
   sum: number;
-  /** Divided by the number of rows that count. */
+  /** Divided by the number of rows that count, or by the sum of their targets' weights. */
   mean: number;
   /** Of `sum`. */
   gradients: { logits: GoldenTensor; input: GoldenTensor; weight: GoldenTensor; bias: GoldenTensor };
@@ -255,6 +257,8 @@ export interface GoldenPhilox {
 }
 
 export const loadRecurrent = () => readFixture('ops/recurrent.json') as GoldenRecurrent[];
+/** A cell that PyTorch has no module for, from its single operations. */
+export const loadGruResetBefore = () => readFixture('ops/gru-reset-before.json') as GoldenRecurrent[];
 export const loadMaskedSoftmax = () => readFixture('ops/masked-softmax.json') as GoldenMaskedSoftmax;
 export const loadAttention = () => readFixture('ops/attention.json') as GoldenAttention[];
 export const loadEmbedding = () => readFixture('ops/embedding.json') as GoldenEmbedding;

@@ -8,6 +8,7 @@ export interface CrossEntropyInputs {
   readonly weight: FloatTensor;
   readonly bias?: FloatTensor;
   readonly targets: IdTensor;
+  readonly classWeights?: FloatTensor;
 }
 
 export interface CrossEntropyOptions {
@@ -30,10 +31,15 @@ export const crossEntropy = defineOp<
     weight: { shape: 'V H' },
     bias: { shape: 'V', optional: true },
     targets: { shape: '...', dtype: 'u32', doc: 'each below V, or `ignoreIndex`' },
+    classWeights: {
+      shape: 'V',
+      optional: true,
+      doc: 'what the loss of each class counts, as PyTorch’s `weight`; a constant: its gradient is 0',
+    },
   },
   outputs: {
     loss: { shape: '', doc: 'summed; the only output whose gradient can be given' },
-    nll: { shape: '', doc: 'the same without label smoothing' },
+    nll: { shape: '', doc: 'the same without label smoothing and class weights' },
     tokens: { shape: '', doc: 'rows that count' },
     correct: { shape: '', doc: 'of them, those whose target has the largest logit' },
   },
@@ -48,7 +54,7 @@ export const crossEntropy = defineOp<
   differentiable: ['loss'],
   isLoss: true,
   build: (tape, tensors, { ignoreIndex = none, labelSmoothing = 0 }) => {
-    const { hidden, weight, bias, targets } = tensors;
+    const { hidden, weight, bias, targets, classWeights } = tensors;
     const statistics = tape.tensor('statistics', [statisticsSize]);
     tape.fill(statistics, 0);
     crossEntropyOp(tape, {
@@ -56,6 +62,7 @@ export const crossEntropy = defineOp<
       weight: weight!,
       bias,
       targets: targets!,
+      classWeights,
       ignoreIndex,
       labelSmoothing,
       scale: tensors[scale]!.reshape(1),
