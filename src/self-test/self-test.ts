@@ -6,6 +6,7 @@ import type { Gpu } from '../gpu/gpu.ts';
 import { layerCases } from './layers.ts';
 import { productCases } from './products.ts';
 import { recurrentCases } from './recurrence.ts';
+import { samplingCases } from './sampling.ts';
 import {
   gradientTolerance,
   RandomTensors,
@@ -27,7 +28,13 @@ export interface SelfTestRow {
   readonly message?: string;
 }
 
-const cases: readonly TestCase[] = [...productCases, ...recurrentCases, ...layerCases, ...updateCases];
+const cases: readonly TestCase[] = [
+  ...productCases,
+  ...recurrentCases,
+  ...layerCases,
+  ...samplingCases,
+  ...updateCases,
+];
 
 /** Two rows a case where it has gradients. A case that fails to run is a row that says why. */
 export async function selfTest(gpu: Gpu): Promise<SelfTestRow[]> {

@@ -17,12 +17,15 @@ function copiesOf(name: string): Map<string, string> {
   return copies;
 }
 
-test.each(['tanh_accurate', 'sigmoid_accurate'])('all copies of %s are the same', (name) => {
-  const copies = copiesOf(name);
-  expect(copies.size).toBeGreaterThan(1);
-  const [first] = copies.values();
-  for (const [shader, text] of copies) expect(text, shader).toBe(first);
-});
+test.each(['tanh_accurate', 'sigmoid_accurate', 'philox', 'multiply'])(
+  'all copies of %s are the same',
+  (name) => {
+    const copies = copiesOf(name);
+    expect(copies.size).toBeGreaterThan(1);
+    const [first] = copies.values();
+    for (const [shader, text] of copies) expect(text, shader).toBe(first);
+  },
+);
 
 test('no shader calls a tanh of its language', () => {
   for (const name of shaderNames()) {
