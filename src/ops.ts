@@ -18,6 +18,12 @@ export {
   luongAttention,
 } from './ops/functions/attention.ts';
 export {
+  type CrfDecodeInputs,
+  type CrfLossInputs,
+  crfDecode,
+  crfLoss,
+} from './ops/functions/crf.ts';
+export {
   type CrossEntropyInputs,
   type CrossEntropyOptions,
   crossEntropy,
@@ -25,12 +31,14 @@ export {
 export type {
   FloatTensor,
   Gradients,
+  IdOutputValue,
   IdTensor,
   InputDescription,
   Op,
   OpDescription,
   OutputDescription,
   OutputValue,
+  OutputValues,
   UndifferentiableOp,
 } from './ops/functions/define-op.ts';
 export { type DropoutInputs, type DropoutOptions, dropout } from './ops/functions/dropout.ts';
@@ -45,7 +53,19 @@ export {
   matmul,
 } from './ops/functions/matmul.ts';
 export {
+  type AttentionPoolingInputs,
+  attentionPooling,
+  type BroadcastInputs,
+  type BroadcastOptions,
+  broadcast,
+  type Pooling,
+  type PoolingInputs,
+  type PoolingOptions,
+  pooling,
+} from './ops/functions/pooling.ts';
+export {
   gru,
+  gruResetBefore,
   type LstmInputs,
   lstm,
   type RecurrentInputs,

@@ -3,7 +3,7 @@
  * variant of an entry point; what the compiler complains of becomes one error with the kernel's name and lines.
  */
 import { KernelError } from '../errors.ts';
-import type { ShaderInfo } from './shader.ts';
+import { type ShaderInfo, shaderTitle } from './shader.ts';
 
 export interface Kernel {
   readonly pipeline: GPUComputePipeline;
@@ -20,7 +20,7 @@ export async function compilePipeline(
 ): Promise<Kernel> {
   const label = `${shader.name}/${entry}`;
   const info = shader.entries[entry];
-  if (!info) throw new KernelError(`shaders/${shader.name}.wgsl has no entry point '${entry}'`);
+  if (!info) throw new KernelError(`${shaderTitle(shader)} has no entry point '${entry}'`);
   device.pushErrorScope('validation');
   const module = device.createShaderModule({ label: shader.name, code: shader.code });
   const scope = device.popErrorScope();
@@ -43,7 +43,7 @@ export async function compilePipeline(
     return { pipeline, layout };
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new KernelError(`shaders/${shader.name}.wgsl, entry '${entry}': ${reason}`, { cause });
+    throw new KernelError(`${shaderTitle(shader)}, entry '${entry}': ${reason}`, { cause });
   }
 }
 
@@ -53,5 +53,5 @@ function explain(shader: ShaderInfo, messages: readonly GPUCompilationMessage[],
     ({ lineNum, linePos, message }) =>
       `  line ${lineNum}:${linePos}: ${message}\n    ${lines[lineNum - 1]?.trim() ?? ''}`,
   );
-  return `shaders/${shader.name}.wgsl does not compile\n${details.join('\n') || fallback}`;
+  return `${shaderTitle(shader)} does not compile\n${details.join('\n') || fallback}`;
 }

@@ -16,7 +16,7 @@ export class Gpu {
   readonly device: GPUDevice;
   readonly report: AdapterReport;
   readonly #owns: boolean;
-  readonly #kernels = new Map<string, Promise<Kernel>>();
+  readonly #kernels = new WeakMap<ShaderInfo, Map<string, Promise<Kernel>>>();
   readonly #staging = new Map<number, GPUBuffer[]>();
   #failure: CoupletError | undefined;
   #disposed = false;
@@ -69,12 +69,12 @@ export class Gpu {
     entry: string,
     constants: Readonly<Record<string, number>> = {},
   ): Promise<Kernel> {
-    const key = `${shader.name}/${entry}/${JSON.stringify(constants)}`;
-    let kernel = this.#kernels.get(key);
-    if (!kernel) {
-      kernel = compilePipeline(this.device, shader, entry, constants);
-      this.#kernels.set(key, kernel);
-    }
+    // By the shader itself, not its name: two that are called the same are still two.
+    const kernels = this.#kernels.get(shader) ?? new Map<string, Promise<Kernel>>();
+    this.#kernels.set(shader, kernels);
+    const key = `${entry}/${JSON.stringify(constants)}`;
+    const kernel = kernels.get(key) ?? compilePipeline(this.device, shader, entry, constants);
+    kernels.set(key, kernel);
     return kernel;
   }
 

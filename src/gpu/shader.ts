@@ -6,16 +6,22 @@ import { shaders } from '../generated/shaders.ts';
 
 type Shaders = typeof shaders;
 export type ShaderName = keyof Shaders;
-export type EntryName<S extends ShaderName> = keyof Shaders[S]['entries'] & string;
+
+/** One of `shaders/` by its name, or one of one's own (`define-shader.ts`). */
+export type Shader = ShaderName | ShaderInfo;
+
+type InfoOf<S extends Shader> = S extends ShaderName ? Shaders[S] : S;
+type EntriesOf<S extends Shader> = InfoOf<S> extends { entries: infer E } ? E : never;
+export type EntryName<S extends Shader> = keyof EntriesOf<S> & string;
 
 /** The storage bindings of one entry, each given a `T`. */
-export type Bindings<S extends ShaderName, E extends EntryName<S>, T> = {
-  [Name in keyof (Shaders[S]['entries'][E] extends { bindings: infer B } ? B : never)]: T;
+export type Bindings<S extends Shader, E extends EntryName<S>, T> = {
+  [Name in keyof (EntriesOf<S>[E] extends { bindings: infer B } ? B : never)]: T;
 };
 
 /** The scalar fields of a shader's uniform `params`. */
-export type Params<S extends ShaderName> = {
-  [Name in Shaders[S]['params'][number]['name']]: number;
+export type Params<S extends Shader> = {
+  [Name in InfoOf<S>['params'][number]['name']]: number;
 };
 
 /** The same table with its exact keys forgotten, for code that walks over any shader. */
@@ -36,12 +42,17 @@ export interface ShaderInfo {
   >;
 }
 
-export function shaderInfo(name: ShaderName): ShaderInfo {
-  return shaders[name] as ShaderInfo;
+export function shaderInfo(shader: Shader): ShaderInfo {
+  return typeof shader === 'string' ? (shaders[shader] as ShaderInfo) : shader;
 }
 
 export function shaderNames(): ShaderName[] {
   return Object.keys(shaders) as ShaderName[];
+}
+
+/** What errors call a shader: its file, where it is one of `shaders/`. */
+export function shaderTitle({ name }: ShaderInfo): string {
+  return Object.hasOwn(shaders, name) ? `shaders/${name}.wgsl` : `the shader '${name}'`;
 }
 
 /** Packs a uniform's fields as the shader lays them out. Bytes beyond the last field are zero. */

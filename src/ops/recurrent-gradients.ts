@@ -6,8 +6,8 @@ import type { GradientTarget, Tape } from '../scheduler/tape.ts';
 import type { Tensor } from '../scheduler/tensor.ts';
 import { recordColumnSumRows } from './column-sum.ts';
 import { recordCopy } from './copy.ts';
-import { recordMatmul, transposed } from './matmul.ts';
-import type { RecurrentMemory } from './recurrent-memory.ts';
+import { type Matrix, recordMatmul, transposed } from './matmul.ts';
+import type { RecurrentMemory, Run } from './recurrent-memory.ts';
 import { inputParts, type RecurrentInput } from './recurrent-options.ts';
 
 /** Adds to the gradients of all weights and biases. */
@@ -24,7 +24,6 @@ export const added = (tensor: Tensor | undefined): GradientTarget | undefined =>
   tensor && { tensor, accumulate: 1 };
 
 const columnsOf = ({ width, column }: RecurrentInput) => ({ width, column });
-const hasSteps = ({ count }: { count: number }) => count > 0;
 
 function recordInputWeightGradient(tape: Tape, memory: RecurrentMemory, direction: number): void {
   const { cell, batch, hidden, steps, inputs, weights } = memory.options;
@@ -51,17 +50,18 @@ function recordInputWeightGradient(tape: Tape, memory: RecurrentMemory, directio
 function recordRecurrentWeightGradient(tape: Tape, memory: RecurrentMemory, direction: number): void {
   const { batch, hidden } = memory.options;
   const { weightHh } = memory.options.weights[direction]!;
-  const spans = recurrentSpans(memory, direction);
-  const target = spans.length === 1 ? tape.gradientTarget(weightHh) : added(tape.gradientPart(weightHh));
+  const runs = memory.recurrentRuns.map((run) => ({ ...run, spans: recurrentSpans(memory, direction, run) }));
+  const whole = runs.every(({ spans }) => spans.length === 1);
+  const target = whole ? tape.gradientTarget(weightHh) : added(tape.gradientPart(weightHh));
   if (!target) return;
-  for (const { time, before, count } of spans) {
-    for (const { block, slot, count: blocks } of memory.recurrentRuns) {
+  for (const { block, slot, count, spans } of runs) {
+    for (const { time, times, factor } of spans) {
       recordMatmul(tape, {
-        m: blocks * hidden,
+        m: count * hidden,
         n: hidden,
-        k: count * batch,
+        k: times * batch,
         a: transposed(memory.gateRows(direction, time, slot)),
-        b: memory.outputRows(direction, before),
+        b: factor,
         c: { tensor: target.tensor, offset: block * hidden * hidden, row: hidden },
         accumulate: target.accumulate,
       });
@@ -69,18 +69,19 @@ function recordRecurrentWeightGradient(tape: Tape, memory: RecurrentMemory, dire
   }
 }
 
-/** Where gates at times from `time` on meet the states before them, at slots from `before` on. */
+/** Where gates at `times` times from `time` on meet what their blocks of weight_hh were multiplied by: its rows. */
 function recurrentSpans(
   memory: RecurrentMemory,
   direction: number,
-): { time: number; before: number; count: number }[] {
+  { input }: Run,
+): { time: number; times: number; factor: Matrix }[] {
   const { steps } = memory.options;
-  const count = steps - 1;
+  if (input !== 'h') return [{ time: 0, times: steps, factor: memory.gateRows(direction, 0, input) }];
+  const span = (time: number, before: number, times: number) =>
+    times > 0 ? [{ time, times, factor: memory.outputRows(direction, before) }] : [];
   // Backwards in time the initial states' slot T follows the last step's: one span holds both.
-  if (memory.isReverse(direction))
-    return [{ time: 0, before: 1, count: count + memory.hasInitial }].filter(hasSteps);
-  const first = { time: 0, before: steps, count: memory.hasInitial };
-  return [{ time: 1, before: 0, count }, first].filter(hasSteps);
+  if (memory.isReverse(direction)) return span(0, 1, steps - 1 + memory.hasInitial);
+  return [...span(1, 0, steps - 1), ...span(0, steps, memory.hasInitial)];
 }
 
 function recordBiasGradients(tape: Tape, memory: RecurrentMemory, direction: number): void {
@@ -105,12 +106,13 @@ function recordBiasGradients(tape: Tape, memory: RecurrentMemory, direction: num
     for (const { block, slot, count } of memory.recurrentRuns) sum(recurrent, block, slot, count);
 }
 
-/** Adds what flows from the first step's gates into the initial h. */
+/** Adds what flows from the first step's gates into the initial h; what takes another way to it is in the carry. */
 export function recordInitialOutputGradient(tape: Tape, memory: RecurrentMemory, gradient: Tensor): void {
   const { batch, hidden, weights } = memory.options;
   const width = memory.directions * hidden;
   for (const [direction, { weightHh }] of weights.entries()) {
-    for (const { block, slot, count } of memory.recurrentRuns) {
+    for (const { block, slot, count, input } of memory.recurrentRuns) {
+      if (input !== 'h') continue;
       recordMatmul(tape, {
         m: batch,
         n: hidden,

@@ -3,15 +3,20 @@
  */
 import type { Tape } from '../scheduler/tape.ts';
 import { Tensor } from '../scheduler/tensor.ts';
+import type { Cell, RecurrentFactor } from './cells/cell.ts';
 import { recordCopyRows } from './copy.ts';
 import type { Matrix } from './matmul.ts';
 import type { RecurrentOptions } from './recurrent-options.ts';
 
-/** A run of equal-width blocks: `count` blocks of weight rows from `block` on lie in the gate buffer from `slot` on. */
+/**
+ * A run of equal-width blocks: the gradients for `count` blocks of weight_hh from `block` on lie in the gate buffer from
+ * `slot` on, and `input` is what those blocks were multiplied by.
+ */
 export interface Run {
   readonly block: number;
   readonly slot: number;
   readonly count: number;
+  readonly input: RecurrentFactor;
 }
 
 export class RecurrentMemory {
@@ -48,7 +53,7 @@ export class RecurrentMemory {
     this.states = [h, ...others];
     this.output = new Tensor([steps, batch, width], 'f32', h.storage, h.needsGradient);
     this.hasInitial = initial.some((state) => state) ? 1 : 0;
-    this.recurrentRuns = runsOf(cell.recurrentSlots);
+    this.recurrentRuns = runsOf(cell);
     if (this.hasInitial) this.#placeInitialStates(tape);
   }
 
@@ -86,13 +91,14 @@ export class RecurrentMemory {
   }
 }
 
-/** Runs of neighbouring slots: [0, 1, 3] → blocks 0–1 at slot 0, block 2 at slot 3. */
-function runsOf(slots: readonly number[]): Run[] {
-  const runs: { block: number; slot: number; count: number }[] = [];
-  for (const [block, slot] of slots.entries()) {
+/** Runs of neighbouring slots with one input: [0, 1, 3] → blocks 0–1 at slot 0, block 2 at slot 3. */
+function runsOf({ recurrentSlots, recurrentInputs }: Cell): Run[] {
+  const runs: { block: number; slot: number; count: number; input: RecurrentFactor }[] = [];
+  for (const [block, slot] of recurrentSlots.entries()) {
+    const input = recurrentInputs?.[block] ?? 'h';
     const last = runs.at(-1);
-    if (last && last.slot + last.count === slot) last.count++;
-    else runs.push({ block, slot, count: 1 });
+    if (last && last.slot + last.count === slot && last.input === input) last.count++;
+    else runs.push({ block, slot, count: 1, input });
   }
   return runs;
 }

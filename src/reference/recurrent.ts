@@ -56,12 +56,20 @@ interface ReferenceCell {
   states: number;
   forward(a: number[], r: number[], before: number[]): number[];
   /** Gradients of a, r and, by other ways than r, of the states before. */
-  backward(
-    a: number[],
-    r: number[],
-    before: number[],
-    upstream: number[],
-  ): { a: number[]; r: number[]; before: number[] };
+  backward(a: number[], r: number[], before: number[], upstream: number[]): UnitGradients;
+  /** Of cells whose blocks of weight_hh from `block` on multiply something else than h: one unit of that. */
+  late?: {
+    block: number;
+    forward(a: number[], r: number[], before: number[]): number;
+    /** `upstream` is the gradient of one number. */
+    backward(a: number[], r: number[], before: number[], upstream: number): UnitGradients;
+  };
+}
+
+interface UnitGradients {
+  a: number[];
+  r: number[];
+  before: number[];
 }
 
 const simple = (act: (x: number) => number, slope: (x: number) => number): ReferenceCell => ({
@@ -120,6 +128,29 @@ export const referenceCells = {
       return { a: [dr, dz, dn], r: [dr, dz, dn * reset], before: [dh! * z] };
     },
   },
+  gru_reset_before: {
+    gates: 3,
+    states: 1,
+    forward(a, r, [h]) {
+      const [z, n] = [sigmoid(a[1]! + r[1]!), Math.tanh(a[2]! + r[2]!)];
+      return [(1 - z) * n + z * h!];
+    },
+    backward(a, r, [h], [dh]) {
+      const [z, n] = [sigmoid(a[1]! + r[1]!), Math.tanh(a[2]! + r[2]!)];
+      const dn = dh! * (1 - z) * (1 - n * n);
+      const dz = dh! * (h! - n) * z * (1 - z);
+      return { a: [0, dz, dn], r: [0, dz, dn], before: [dh! * z] };
+    },
+    late: {
+      block: 2,
+      forward: (a, r, [h]) => sigmoid(a[0]! + r[0]!) * h!,
+      backward(a, r, [h], d) {
+        const reset = sigmoid(a[0]! + r[0]!);
+        const dr = d * h! * reset * (1 - reset);
+        return { a: [dr, 0, 0], r: [dr, 0, 0], before: [d * reset] };
+      },
+    },
+  },
 } satisfies Record<string, ReferenceCell>;
 
 /** What one step of one row and direction saw. */
@@ -128,6 +159,8 @@ interface Trace {
   a: Vector;
   r: Vector;
   before: Vector[];
+  /** What each block of weight_hh was multiplied by. */
+  factors: Vector[];
 }
 
 export function recurrentReference(layer: ReferenceLayer): ReferenceResult {
@@ -142,6 +175,7 @@ export function recurrentReference(layer: ReferenceLayer): ReferenceResult {
   const isReverse = (d: number) => d === 1 || layer.reverse === true;
   const lengthOf = (b: number) => lengths?.[b] ?? T;
   const each = (vector: Vector, j: number) => gates.map((gate) => vector[gate * H + j]!);
+  const unitOf = (vectors: Vector[], j: number) => vectors.map((vector) => vector[j]!);
 
   for (let d = 0; d < D; d++) {
     const { weightIh, weightHh, biasIh, biasHh } = weights[d]!;
@@ -157,14 +191,17 @@ export function recurrentReference(layer: ReferenceLayer): ReferenceResult {
         const x = (time * B + b) * I;
         const a = affine(weightIh, biasIh, I, (k) => input[x + k]!);
         const r = affine(weightHh, biasHh, H, (k) => now[0]![k]!);
-        trace.push({ time, a, r, before: now });
-        const units = [...Array(H).keys()].map((j) =>
-          cell.forward(
-            each(a, j),
-            each(r, j),
-            now.map((state) => state[j]!),
-          ),
-        );
+        const factors = gates.map(() => now[0]!);
+        if (cell.late) {
+          const { block, forward } = cell.late;
+          const factor = Float64Array.from({ length: H }, (_, j) =>
+            forward(each(a, j), each(r, j), unitOf(now, j)),
+          );
+          r.set(affine(weightHh, biasHh, H, (k) => factor[k]!).subarray(block * H), block * H);
+          factors.fill(factor, block);
+        }
+        trace.push({ time, a, r, before: now, factors });
+        const units = [...Array(H).keys()].map((j) => cell.forward(each(a, j), each(r, j), unitOf(now, j)));
         now = states.map((s) => Float64Array.from(units, (unit) => unit[s]!));
         show(time);
       }
@@ -195,22 +232,28 @@ export function recurrentReference(layer: ReferenceLayer): ReferenceResult {
           for (let j = 0; j < H; j++) dNow[0]![j]! += upstream.output?.[t * B * D * H + place + j] ?? 0;
         };
         if (!isReverse(d)) for (let t = lengthOf(b); t < T; t++) shown(t);
-        for (const { time, a, r, before } of traces[d]![b]!.toReversed()) {
+        for (const { time, a, r, before, factors } of traces[d]![b]!.toReversed()) {
           shown(time);
           const da = new Float64Array(cell.gates * H);
           const dr = new Float64Array(cell.gates * H);
           for (let j = 0; j < H; j++) {
-            const unit = cell.backward(
-              each(a, j),
-              each(r, j),
-              before.map((state) => state[j]!),
-              dNow.map((state) => state[j]!),
-            );
+            const unit = cell.backward(each(a, j), each(r, j), unitOf(before, j), unitOf(dNow, j));
             for (const gate of gates) {
               da[gate * H + j] = unit.a[gate]!;
               dr[gate * H + j] = unit.r[gate]!;
             }
             for (const s of states) dNow[s]![j] = unit.before[s]!;
+          }
+          const lateRow = (cell.late?.block ?? cell.gates) * H;
+          for (let j = 0; cell.late && j < H; j++) {
+            let d = 0;
+            for (let q = lateRow; q < cell.gates * H; q++) d += dr[q]! * weightHh[q * H + j]!;
+            const unit = cell.late.backward(each(a, j), each(r, j), unitOf(before, j), d);
+            for (const gate of gates) {
+              da[gate * H + j]! += unit.a[gate]!;
+              dr[gate * H + j]! += unit.r[gate]!;
+            }
+            for (const s of states) dNow[s]![j]! += unit.before[s]!;
           }
           const x = (time * B + b) * I;
           for (let q = 0; q < cell.gates * H; q++) {
@@ -221,8 +264,8 @@ export function recurrentReference(layer: ReferenceLayer): ReferenceResult {
               dInput[x + k]! += da[q]! * weightIh[q * I + k]!;
             }
             for (let k = 0; k < H; k++) {
-              gradient.weightHh[q * H + k]! += dr[q]! * before[0]![k]!;
-              dNow[0]![k]! += dr[q]! * weightHh[q * H + k]!;
+              gradient.weightHh[q * H + k]! += dr[q]! * factors[Math.floor(q / H)]![k]!;
+              if (q < lateRow) dNow[0]![k]! += dr[q]! * weightHh[q * H + k]!;
             }
           }
         }

@@ -12,8 +12,8 @@ import {
   type EntryName,
   type Params,
   packParams,
+  type Shader,
   type ShaderInfo,
-  type ShaderName,
   shaderInfo,
 } from '../gpu/shader.ts';
 import { type BufferStorage, type DType, type Shape, type Storage, sizeOf, Tensor } from './tensor.ts';
@@ -37,7 +37,7 @@ export interface Dispatch {
   readonly constants: Readonly<Record<string, number>>;
 }
 
-export interface DispatchOptions<S extends ShaderName, E extends EntryName<S>> {
+export interface DispatchOptions<S extends Shader, E extends EntryName<S>> {
   readonly bindings: Bindings<S, E, Tensor>;
   readonly params: Params<S>;
   readonly workgroups: Workgroups;
@@ -91,32 +91,36 @@ export class Tape {
     return this.tensor(label, shape, { needsGradient: sources.some((source) => source?.needsGradient) });
   }
 
-  /** Records one kernel call. Bindings and parameters are typed from the shader. */
-  dispatch<S extends ShaderName, E extends EntryName<S>>(
+  /**
+   * Records one kernel call of a shader of `shaders/`, or of one's own (`defineShader`). Bindings and parameters are typed
+   * from the shader.
+   */
+  dispatch<S extends Shader, E extends EntryName<S>>(
     shader: S,
     entry: E,
     options: DispatchOptions<S, E>,
   ): void {
     const info = shaderInfo(shader);
+    const where = `${info.name}/${entry}`;
     const [x, y = 1, z = 1] = options.workgroups;
     if (x === 0 || y === 0 || z === 0) return;
     if (x > maxWorkgroups || y > maxWorkgroups || z > maxWorkgroups) {
-      throw new ShapeError(`${shader}/${entry}: ${x}×${y}×${z} workgroups are more than ${maxWorkgroups}`);
+      throw new ShapeError(`${where}: ${x}×${y}×${z} workgroups are more than ${maxWorkgroups}`);
     }
     const tensors = options.bindings as Readonly<Record<string, Tensor>>;
     const bindings = Object.entries(info.entries[entry]?.bindings ?? {}).map(
       ([name, { binding, access }]) => {
         const tensor = tensors[name];
-        if (!tensor) throw new ShapeError(`${shader}/${entry}: no tensor given for '${name}'`);
+        if (!tensor) throw new ShapeError(`${where}: no tensor given for '${name}'`);
         return { name, binding, access, tensor };
       },
     );
-    rejectAliases(`${shader}/${entry}`, bindings);
+    rejectAliases(where, bindings);
     this.dispatches.push({
       shader: info,
       entry,
       bindings,
-      params: info.entries[entry]?.usesParams ? packParams(info, options.params) : undefined,
+      params: info.entries[entry]?.usesParams ? packGivenParams(where, info, options.params) : undefined,
       workgroups: [x, y, z],
       constants: options.constants ?? {},
     });
@@ -171,6 +175,17 @@ export class Tape {
       workgroups: groups,
     });
   }
+}
+
+/** A shader of one's own has no types for its parameters: one that is left out is no zero. */
+function packGivenParams(
+  where: string,
+  info: ShaderInfo,
+  values: Readonly<Record<string, number>>,
+): ArrayBuffer {
+  const missing = info.params.find(({ name }) => values[name] === undefined);
+  if (missing) throw new ShapeError(`${where}: no value given for '${missing.name}'`);
+  return packParams(info, values);
 }
 
 /**

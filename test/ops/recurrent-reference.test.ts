@@ -2,12 +2,12 @@
 import { describe, expect, test } from 'vitest';
 import { type ReferenceLayer, recurrentReference, referenceCells } from '../../src/reference/recurrent.ts';
 import { expectClose } from '../setup/compare.ts';
-import { loadRecurrent } from '../setup/golden.ts';
+import { loadGruResetBefore, loadRecurrent } from '../setup/golden.ts';
 import { hashUniform } from '../setup/hash-numbers.ts';
 
 const cellNames = Object.keys(referenceCells) as (keyof typeof referenceCells)[];
 
-describe.each(loadRecurrent())('$name equals PyTorch', (golden) => {
+describe.each([...loadRecurrent(), ...loadGruResetBefore()])('$name equals PyTorch', (golden) => {
   const [steps, batch, width] = golden.input.shape as [number, number, number];
   const initial = [golden.initial.h.data, ...(golden.initial.c ? [golden.initial.c.data] : [])];
   const result = recurrentReference({

@@ -1,11 +1,12 @@
 /** Recurrent layers on the device: every cell against the float64 reference, whole sequences and step by step. */
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import type { Gpu } from '../../src/gpu/gpu.ts';
 import { cells } from '../../src/ops/cells/registry.ts';
 import { recordCopyRows } from '../../src/ops/copy.ts';
 import { evaluate, type Value } from '../../src/ops/evaluate.ts';
 import { type DirectionWeights, RecurrentLayer, recurrent } from '../../src/ops/recurrent.ts';
 import { type ReferenceLayer, recurrentReference, referenceCells } from '../../src/reference/recurrent.ts';
+import { ScratchPool } from '../../src/scheduler/scratch-pool.ts';
 import type { Tensor } from '../../src/scheduler/tensor.ts';
 import { expectClose, forwardTolerance, gradientTolerance } from '../setup/compare.ts';
 import { testGpu } from '../setup/gpu.ts';
@@ -233,6 +234,34 @@ describe.each(cellNames)('%s', (name) => {
     }
     expect(bits(long.outputs.output!.data.slice(0, 3 * 3 * 18))).toEqual(bits(short.outputs.output!.data));
   });
+
+  test.each([both, []])(
+    'memory that starts as NaN changes nothing; initial states: %o',
+    async (...initial) => {
+      const sizes = fitting({ T: 4, B: 5, I: 3, H: 9, directions: 2, lengths: [4, 1, 0, 3, 2], initial });
+      const inputs = draw(name, sizes);
+      const upstream = upstreamOf(name, sizes);
+      const clean = await run(name, sizes, inputs, upstream);
+      const acquire = ScratchPool.prototype.acquire;
+      const poisoned = vi.spyOn(ScratchPool.prototype, 'acquire').mockImplementation(function (
+        this: ScratchPool,
+        sizes,
+      ) {
+        const buffers = acquire.call(this, sizes);
+        for (const buffer of buffers)
+          gpu.write(buffer, 0, new Float32Array(buffer.size / 4).fill(Number.NaN));
+        return buffers;
+      });
+      try {
+        expect(await run(name, sizes, inputs, upstream)).toEqual(clean);
+        expect(poisoned).toHaveBeenCalled();
+      } finally {
+        poisoned.mockRestore();
+      }
+      for (const gradient of Object.values(clean.gradients))
+        expect(gradient!.data.every(Number.isFinite)).toBe(true);
+    },
+  );
 });
 
 const bits = (values: Float32Array | Uint32Array) => [...new Uint32Array(Float32Array.from(values).buffer)];

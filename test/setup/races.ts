@@ -3,15 +3,9 @@
  * two that touch one place, one of them writing. (Its numbers are no reference; its order of execution is not a GPU's.)
  */
 import { detectRaces } from 'wgsl_reflect/wgsl_reflect.module.js';
-import {
-  type EntryName,
-  type Params,
-  packParams,
-  type ShaderName,
-  shaderInfo,
-} from '../../src/gpu/shader.ts';
+import { type EntryName, type Params, packParams, type Shader, shaderInfo } from '../../src/gpu/shader.ts';
 
-export interface RaceCheck<S extends ShaderName> {
+export interface RaceCheck<S extends Shader> {
   /** By name of the binding. */
   readonly buffers: Readonly<Record<string, Float32Array | Uint32Array>>;
   readonly params: Partial<Params<S>>;
@@ -21,11 +15,7 @@ export interface RaceCheck<S extends ShaderName> {
 }
 
 /** The messages of the races found; throws where the run did not come to its end. */
-export function findRaces<S extends ShaderName>(
-  shader: S,
-  entry: EntryName<S>,
-  check: RaceCheck<S>,
-): string[] {
+export function findRaces<S extends Shader>(shader: S, entry: EntryName<S>, check: RaceCheck<S>): string[] {
   const info = shaderInfo(shader);
   const group: Record<string, unknown> = {};
   if (info.entries[entry]?.usesParams) {
@@ -37,6 +27,7 @@ export function findRaces<S extends ShaderName>(
     group[String(binding)] = buffer.slice();
   }
   const found = detectRaces(check.code ?? info.code, entry, [...check.workgroups], { '0': group });
-  if (found.errors.length > 0) throw new Error(`${shader}/${entry} did not run: ${found.errors.join('; ')}`);
+  if (found.errors.length > 0)
+    throw new Error(`${info.name}/${entry} did not run: ${found.errors.join('; ')}`);
   return found.races.map(({ message }) => message);
 }

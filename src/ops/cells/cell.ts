@@ -43,12 +43,16 @@ export interface CellBackwardStep extends CellStep {
   readonly upstream: Tensor | undefined;
   /**
    * [B, D·H] a state: the gradient that reaches the state after this step by other ways than `upstream` and the next
-   * step's gates. The kernel replaces it by what goes on to the state before this step.
+   * step's gates (those whose recurrent product takes h). The kernel replaces it by what goes on to the state before this
+   * step.
    */
   readonly carry: readonly Tensor[];
   /** Bit s: carry s holds something (always, except before the backward pass's first step). */
   readonly hasCarry: number;
 }
+
+/** `h`, or a slot of the gate buffer. */
+export type RecurrentFactor = 'h' | number;
 
 export interface Cell {
   /** As configurations name it. */
@@ -59,6 +63,12 @@ export interface Cell {
   readonly slots: number;
   /** After the backward step, slot `recurrentSlots[g]` holds the gradient for block g of weight_hh and bias_hh. */
   readonly recurrentSlots: readonly number[];
+  /**
+   * What block g of weight_hh is multiplied by: `h` before the step (every block, where absent), or, given a slot, what
+   * the forward step leaves in that slot of the gate buffer: of every row at every step, 0 in rows that have ended. The
+   * backward step leaves such a slot as it is, and puts what flows through it back to h into the carry.
+   */
+  readonly recurrentInputs?: readonly RecurrentFactor[];
   /** Names of the states; the first is `h`, the output. */
   readonly states: readonly [string, ...string[]];
   /** Records one step: gates ← activated gates, states[·][t] ← new states. */
@@ -90,6 +100,11 @@ export function stepParams({
   };
 }
 
+/** The grid of a kernel whose threads own 4 rows of the batch and one unit. */
+export function rowGrid({ batch, hidden, directions }: CellStep): [number, number, number] {
+  return [Math.ceil(hidden / 64), Math.ceil(batch / 4), directions];
+}
+
 /**
  * Which of a cell's two kernels takes a step. `quads` is for adapters that run on the CPU: a quad of lanes owns 16 rows of
  * the batch and `quadUnits` units, worth it where more than a quarter of the rows exist. The other kernel gives a thread 4
@@ -97,10 +112,11 @@ export function stepParams({
  */
 export function stepGrid(
   tape: Tape,
-  { batch, hidden, directions }: CellStep,
+  step: CellStep,
   quadUnits: number,
 ): { quads: boolean; workgroups: [number, number, number] } {
+  const { batch, hidden, directions } = step;
   const quads = tape.software && tape.subgroups && batch > 4 && hidden % 4 === 0;
-  const [units, rows] = quads ? [2 * quadUnits, 16] : [64, 4];
-  return { quads, workgroups: [Math.ceil(hidden / units), Math.ceil(batch / rows), directions] };
+  if (!quads) return { quads, workgroups: rowGrid(step) };
+  return { quads, workgroups: [Math.ceil(hidden / (2 * quadUnits)), Math.ceil(batch / 16), directions] };
 }

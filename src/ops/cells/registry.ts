@@ -5,6 +5,7 @@
 import { ConfigError } from '../../errors.ts';
 import type { Cell } from './cell.ts';
 import { gruCell } from './gru-cell.ts';
+import { gruResetBeforeCell } from './gru-reset-before-cell.ts';
 import { lstmCell } from './lstm-cell.ts';
 import { rnnCell } from './rnn-cell.ts';
 
@@ -20,6 +21,7 @@ export type CellMaker = (choice: CellChoice) => Cell;
 const makers = new Map<string, CellMaker>([
   ['lstm', () => lstmCell],
   ['gru', () => gruCell],
+  ['gru_reset_before', () => gruResetBeforeCell],
   ['rnn', rnnCell],
 ]);
 

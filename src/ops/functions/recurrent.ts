@@ -1,4 +1,4 @@
-/** `lstm`, `gru` and `rnn` on plain arrays: one layer, one direction or both, with PyTorch's weights. */
+/** `lstm`, `gru`, `gruResetBefore`, `rnn` on plain arrays: one layer, one direction or both, with PyTorch's weights. */
 import { ShapeError } from '../../errors.ts';
 import type { Tape } from '../../scheduler/tape.ts';
 import type { Tensor } from '../../scheduler/tensor.ts';
@@ -138,6 +138,22 @@ export const gru = defineOp<RecurrentInputs, 'output' | 'h', RecurrentOptions>({
   complete: complete('gru'),
   build: (tape, tensors, options) => {
     const { output, finalStates } = build(tape, tensors, { cell: 'gru' }, options.reverse);
+    return { output, h: finalStates[0]! };
+  },
+});
+
+export const gruResetBefore = defineOp<RecurrentInputs, 'output' | 'h', RecurrentOptions>({
+  name: 'gruResetBefore',
+  doc:
+    'a layer of gated recurrent units as first published (Cho et al. 2014): gates r, z, n as in `gru`, but the reset ' +
+    'before the product, n = tanh(W_in x + b_in + W_hn (r ⊙ h) + b_hn)',
+  inputs: recurrentInputs(3, ['h']),
+  outputs: { output, h: last },
+  options: { reverse },
+  letters: directions,
+  complete: complete('gruResetBefore'),
+  build: (tape, tensors, options) => {
+    const { output, finalStates } = build(tape, tensors, { cell: 'gru_reset_before' }, options.reverse);
     return { output, h: finalStates[0]! };
   },
 });

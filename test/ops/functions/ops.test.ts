@@ -222,6 +222,7 @@ describe('values and gradients', () => {
   test.each([
     { op: 'lstm', cell: 'lstm', gates: 4, states: ['h', 'c'] },
     { op: 'gru', cell: 'gru', gates: 3, states: ['h'] },
+    { op: 'gruResetBefore', cell: 'gru_reset_before', gates: 3, states: ['h'] },
     { op: 'rnn', cell: 'rnn-tanh', gates: 1, states: ['h'] },
     { op: 'rnn', cell: 'rnn-relu', gates: 1, states: ['h'] },
   ] as const)('$cell', async ({ op, cell, gates, states }) => {
