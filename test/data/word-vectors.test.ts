@@ -50,7 +50,15 @@ describe('readWordVectors', () => {
 
   it('reads words with spaces from the right, and words of other whitespace', () => {
     const spaced = new Vocabulary(['\u00a0', '\u0085']);
-    const lines = ['the 1 2', '. . . 3 4', 'at name@domain.com 5 6', '\u00a0 7 8', '\u0085 9 10', ' 11 12'];
+    const lines = [
+      'the 1 2',
+      'the 9 lives 1 2',
+      '. . . 3 4',
+      'at name@domain.com 5 6',
+      '\u00a0 7 8',
+      '\u0085 9 10',
+      ' 11 12',
+    ];
     expect([...readWordVectors(lines, spaced, 'x').vectors]).toEqual([
       [4, Float32Array.of(7, 8)],
       [5, Float32Array.of(9, 10)],

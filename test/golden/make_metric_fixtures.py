@@ -144,5 +144,7 @@ def class_cases():
 
 
 versions = ", ".join(f"{package} {importlib.metadata.version(package)}" for package in ("seqeval", "scikit-learn"))
-print(json.dumps({"source": f"{versions}, conlleval.pl 2004-01-26",
-                  "entities": entity_cases(sys.argv[1]), "classification": list(class_cases())}, indent=0))
+one_a_line = lambda cases: "[\n" + ",\n".join(json.dumps(case) for case in cases) + "\n]"
+print(f'{{"source": {json.dumps(f"{versions}, conlleval.pl 2004-01-26")},')
+print(f'"entities": {one_a_line(entity_cases(sys.argv[1]))},')
+print(f'"classification": {one_a_line(class_cases())}}}')
