@@ -160,6 +160,43 @@ def attention_case(index, score):
     return fixture
 
 
+def pooling_case():
+    T, B, H = 6, 4, 5
+    lengths = [6, 1, 4, 3]
+    seeds = Seeds(225_000)
+    fixture = {"lengths": lengths}
+    fixture["input"], inputs = drawn(seeds, [T, B, H], 1.0)
+    # Row by row over the real steps only: no mask to get wrong.
+    rows = [inputs[:length, row] for row, length in enumerate(lengths)]
+    fixture["upstream"], upstream = seeds.draw([B, H], 1.0)
+    for name, output in {
+        "mean": torch.stack([row.mean(0) for row in rows]),
+        "max": torch.stack([row.max(0).values for row in rows]),
+    }.items():
+        (gradient,) = torch.autograd.grad((output * upstream).sum(), inputs, retain_graph=True)
+        fixture[name] = {"output": written(output), "gradient": written(gradient)}
+
+    projection, query = nn.Linear(H, 3).double(), nn.Linear(3, 1, bias=False).double()
+    parameters = {"weight": projection.weight, "bias": projection.bias, "v": query.weight}
+    attention = {"parameters": {}}
+    for name, parameter in parameters.items():
+        attention["parameters"][name], values = seeds.draw(parameter.shape, 1.5)
+        with torch.no_grad():
+            parameter.copy_(values)
+    weights = [torch.softmax(query(torch.tanh(projection(row)))[:, 0], 0) for row in rows]
+    context = torch.stack([weight @ row for weight, row in zip(weights, rows)])
+    alignments = torch.stack([F.pad(weight, (0, T - len(weight))) for weight in weights])
+    attention["upstream"] = {}
+    attention["upstream"]["context"], d_context = seeds.draw(context.shape, 1.0)
+    attention["upstream"]["alignments"], d_alignments = seeds.draw(alignments.shape, 1.0)
+    objective = (context * d_context).sum() + (alignments * d_alignments).sum()
+    leaves = {"memory": inputs, **parameters}
+    gradients = torch.autograd.grad(objective, list(leaves.values()))
+    attention["context"], attention["alignments"] = written(context), written(alignments)
+    attention["gradients"] = {name: written(gradient) for name, gradient in zip(leaves, gradients)}
+    return {**fixture, "attention": attention}
+
+
 # --- embedding and loss ---
 
 
@@ -314,6 +351,7 @@ def main():
     save_json(FOLDER / "recurrent.json", recurrent_cases())
     save_json(FOLDER / "masked-softmax.json", masked_softmax_case())
     save_json(FOLDER / "attention.json", [attention_case(i, score) for i, score in enumerate(["dot", "general", "concat"])])
+    save_json(FOLDER / "pooling.json", pooling_case())
     save_json(FOLDER / "embedding.json", embedding_case())
     save_json(FOLDER / "cross-entropy.json", cross_entropy_cases())
     save_json(FOLDER / "optimizers.json", optimizer_cases())

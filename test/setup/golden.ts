@@ -192,6 +192,47 @@ export interface GoldenAttention {
   };
 }
 
+/** Over the real steps of each row. */
+export interface GoldenPooling {
+  lengths: number[];
+  /** [T,B,H] */
+  input: GoldenTensor;
+  /** [B,H], of `mean` and `max`. */
+  upstream: GoldenTensor;
+  mean: { output: GoldenTensor; gradient: GoldenTensor };
+  max: { output: GoldenTensor; gradient: GoldenTensor };
+  /** softmax over t of v · tanh(weight · input_t + bias), and the input's mean with these weights. */
+  attention: {
+    /** weight [A,H], bias [A], v [1,A] */
+    parameters: Record<'weight' | 'bias' | 'v', GoldenTensor>;
+    /** [B,H] */
+    context: GoldenTensor;
+    /** [B,T], zeros at padding. */
+    alignments: GoldenTensor;
+    upstream: { context: GoldenTensor; alignments: GoldenTensor };
+    gradients: Record<'memory' | 'weight' | 'bias' | 'v', GoldenTensor>;
+  };
+}
+
+/** pytorch-crf's. */
+export interface GoldenCrf {
+  lengths: number[];
+  /** [T,B,C] */
+  emissions: GoldenTensor;
+  /** [C,C]: [i,j] is the score of j after i. */
+  transitions: GoldenTensor;
+  start: GoldenTensor;
+  end: GoldenTensor;
+  /** [T][B] */
+  tags: number[][];
+  /** The negative log-likelihood, summed over the rows. */
+  loss: number;
+  /** [B][length]: the best tags. */
+  decoded: number[][];
+  /** Of `loss`. */
+  gradients: Record<'emissions' | 'transitions' | 'start' | 'end', GoldenTensor>;
+}
+
 export interface GoldenEmbedding {
   /** [T][B], with repeated ids and padding. */
   ids: number[][];
@@ -261,6 +302,8 @@ export const loadRecurrent = () => readFixture('ops/recurrent.json') as GoldenRe
 export const loadGruResetBefore = () => readFixture('ops/gru-reset-before.json') as GoldenRecurrent[];
 export const loadMaskedSoftmax = () => readFixture('ops/masked-softmax.json') as GoldenMaskedSoftmax;
 export const loadAttention = () => readFixture('ops/attention.json') as GoldenAttention[];
+export const loadPooling = () => readFixture('ops/pooling.json') as GoldenPooling;
+export const loadCrf = () => readFixture('ops/crf.json') as GoldenCrf[];
 export const loadEmbedding = () => readFixture('ops/embedding.json') as GoldenEmbedding;
 export const loadCrossEntropy = () => readFixture('ops/cross-entropy.json') as GoldenCrossEntropy[];
 export const loadOptimizers = () => readFixture('ops/optimizers.json') as GoldenOptimizerRun[];
