@@ -18,7 +18,7 @@ import type { Tape } from '../scheduler/tape.ts';
 import { sizeOf, type Tensor } from '../scheduler/tensor.ts';
 import { hyperSize, type OptimizerName, updateSize } from './optimizer.ts';
 import { createOptimizer } from './registry.ts';
-import { recordUpdate } from './update.ts';
+import { allAlike, recordUpdate } from './update.ts';
 
 export interface UpdateInputs {
   readonly values: FloatTensor;
@@ -126,19 +126,15 @@ function build<Output extends string>(
   const statistics = tape.tensor('statistics', [statisticsSize]);
   tape.fill(update, 0);
   tape.fill(statistics, 0);
-  const segment = { values: tensors.values!, gradients: tensors.gradients! };
-  recordUpdate(
-    tape,
-    { segments: [segment] },
-    {
-      optimizer,
-      moments: moments.slice(0, optimizer.moments.length).map((moment) => [tensors[moment]!]),
-      hyper: tensors[hyperName]!,
-      update,
-      statistics,
-      maxNorm: options.maxNorm ?? 0,
-    },
-  );
+  const store = { segments: [{ values: tensors.values!, gradients: tensors.gradients! }] };
+  recordUpdate(tape, store, {
+    optimizer,
+    moments: moments.slice(0, optimizer.moments.length).map((moment) => [tensors[moment]!]),
+    groups: allAlike(store, tensors[hyperName]!),
+    update,
+    statistics,
+    maxNorm: options.maxNorm ?? 0,
+  });
   const { shape } = values!;
   const all = { offset: 0, row: sizeOf(shape) };
   const unpadded = (from: string) =>

@@ -1,5 +1,5 @@
 /**
- * What an optimiser is (those there are: `registry.ts`). It changes one arena segment a dispatch, from
+ * What an optimiser is (those there are: `registry.ts`). It changes one range of an arena segment a dispatch, from
  * gradients scaled by the clipping coefficient, and clears the gradients afterwards; everything that differs from
  * update to update reaches it through `hyper`, which the host writes before, so one recorded plan serves all updates.
  */
@@ -38,6 +38,6 @@ export interface Optimizer {
    * @param step the number of this update, counted from 1
    */
   hyper(step: number, learningRate: number): Float32Array<ArrayBuffer>;
-  /** Records the update of one segment. `moments` are this segment's, in the order of the names. */
+  /** Records the update of a segment or a range of one. `moments` are the same range's, in the order of the names. */
   recordUpdate(tape: Tape, segment: Segment, moments: readonly Tensor[], hyper: Tensor, update: Tensor): void;
 }

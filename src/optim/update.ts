@@ -1,20 +1,33 @@
 /**
- * One update of all parameters: norm of the gradients → clipping coefficient → optimiser, segment by segment. It knows
- * nothing of the batch, so it is recorded once as a plan of its own and run after every one or more training plans.
+ * One update of all parameters: norm of the gradients → clipping coefficient → optimiser, segment by segment, or range
+ * by range where groups of parameters are treated differently. It knows nothing of the batch, so it is recorded once as
+ * a plan of its own and run after every one or more training plans.
  */
 import { ShapeError } from '../errors.ts';
 import { statisticsSize } from '../ops/cross-entropy.ts';
-import type { ParameterStore } from '../scheduler/parameters.ts';
+import type { ParameterStore, Segment } from '../scheduler/parameters.ts';
+import { partOf } from '../scheduler/persistent.ts';
 import type { Tape } from '../scheduler/tape.ts';
 import { expectShape, type Tensor } from '../scheduler/tensor.ts';
 import { hyperSize, type Optimizer, updateSize } from './optimizer.ts';
+import type { ParameterRange } from './parameter-groups.ts';
+
+/** Parameters that are updated by the same numbers, or not at all. */
+export interface UpdateGroup {
+  readonly ranges: readonly ParameterRange[];
+  /**
+   * f32 [hyperSize], persistent: the host writes `optimizer.hyper(step, learningRate)` before each run. Undefined:
+   * frozen. Values and moments are not touched; the gradients are cleared first and so no part of the norm.
+   */
+  readonly hyper: Tensor | undefined;
+}
 
 export interface UpdateOptions {
   readonly optimizer: Optimizer;
   /** For each of the optimiser's moments, in its order, one tensor a segment (`store.createArenas(name)`). */
   readonly moments: readonly (readonly Tensor[])[];
-  /** f32 [hyperSize], persistent: the host writes `optimizer.hyper(step, learningRate)` before each run. */
-  readonly hyper: Tensor;
+  /** Together all parameters, none twice: `allAlike`, or what `parameter-groups.ts` makes of a configuration. */
+  readonly groups: readonly UpdateGroup[];
   /** f32 [updateSize], persistent: the last norm and coefficient, for who wants to look. */
   readonly update: Tensor;
   /** f32 [8], persistent: see `statistic` in `ops/cross-entropy.ts`. */
@@ -27,6 +40,14 @@ export interface UpdateOptions {
 const valuesPerGroup = 4096;
 const mostGroups = 4096;
 
+type Segments = Pick<ParameterStore, 'segments'>;
+
+/** All parameters in one group. */
+export function allAlike({ segments }: Segments, hyper: Tensor): UpdateGroup[] {
+  const ranges = segments.map(({ values }, segment) => ({ segment, offset: 0, bytes: values.size * 4 }));
+  return [{ ranges, hyper }];
+}
+
 /**
  * Records the update of every parameter from the gradients in the store's arenas, which are zero afterwards. Where
  * any gradient is not finite (or their norm overflows) parameters and moments stay as they are, bit for bit, and the
@@ -34,14 +55,8 @@ const mostGroups = 4096;
  *
  * @throws ShapeError where a tensor has the wrong shape
  */
-export function recordUpdate(
-  tape: Tape,
-  store: Pick<ParameterStore, 'segments'>,
-  options: UpdateOptions,
-): void {
-  const { optimizer, moments, hyper, update } = options;
-  const { segments } = store;
-  expectShape(hyper, hyperSize);
+export function recordUpdate(tape: Tape, { segments }: Segments, options: UpdateOptions): void {
+  const { optimizer, moments, groups, update } = options;
   expectShape(update, updateSize);
   expectShape(options.statistics, statisticsSize);
   if (
@@ -50,25 +65,33 @@ export function recordUpdate(
   ) {
     throw new ShapeError(`${optimizer.name} keeps ${optimizer.moments.length} moments for each segment`);
   }
-  recordNorm(tape, store, options);
-  for (const [index, segment] of segments.entries()) {
-    const own = moments.map((arenas) => arenas[index]!);
-    optimizer.recordUpdate(tape, segment, own, hyper, update);
+  const trained: { part: Segment; moments: Tensor[]; hyper: Tensor }[] = [];
+  for (const { ranges, hyper } of groups) {
+    if (hyper) expectShape(hyper, hyperSize);
+    for (const { segment, offset, bytes } of ranges) {
+      const { values, gradients } = segments[segment]!;
+      const part = { values: partOf(values, offset, bytes), gradients: partOf(gradients, offset, bytes) };
+      const own = moments.map((arenas) => partOf(arenas[segment]!, offset, bytes));
+      if (hyper) trained.push({ part, moments: own, hyper });
+      else tape.fill(part.gradients, 0);
+    }
   }
+  recordNorm(tape, { segments }, options);
+  for (const { part, moments, hyper } of trained) optimizer.recordUpdate(tape, part, moments, hyper, update);
 }
 
 function recordNorm(
   tape: Tape,
-  store: Pick<ParameterStore, 'segments'>,
+  { segments }: Segments,
   { update, statistics, maxNorm }: UpdateOptions,
 ): void {
-  const groupsOf = store.segments.map(({ gradients }) =>
+  const groupsOf = segments.map(({ gradients }) =>
     Math.min(mostGroups, Math.ceil(gradients.size / valuesPerGroup)),
   );
   const count = groupsOf.reduce((sum, groups) => sum + groups, 0);
   const partials = tape.tensor('partial sums of squares', [count]);
   let offset = 0;
-  for (const [index, { gradients }] of store.segments.entries()) {
+  for (const [index, { gradients }] of segments.entries()) {
     const groups = groupsOf[index]!;
     tape.dispatch('gradient-norm', 'partial', {
       bindings: { gradients, partials },

@@ -19,6 +19,15 @@ export interface Segment {
   readonly gradients: Tensor;
 }
 
+/** Where a parameter lies in its segment's values, and in every arena parallel to them. */
+export interface ParameterPlace {
+  readonly name: string;
+  readonly segment: number;
+  /** In bytes, both multiples of 256: up to the next parameter there are zeros. */
+  readonly offset: number;
+  readonly bytes: number;
+}
+
 interface Place {
   readonly spec: ParameterSpec;
   readonly segment: number;
@@ -65,6 +74,16 @@ export class ParameterStore {
 
   get names(): string[] {
     return [...this.#tensors.keys()];
+  }
+
+  /** In the order in which they lie. */
+  get places(): ParameterPlace[] {
+    return [...this.#places.values()].map(({ spec: { name, shape }, segment, offset }) => ({
+      name,
+      segment,
+      offset,
+      bytes: alignedBytes(shape),
+    }));
   }
 
   /** Number of trained values. */

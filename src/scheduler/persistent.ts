@@ -3,6 +3,9 @@ import { DisposedError, ShapeError } from '../errors.ts';
 import type { Gpu } from '../gpu/gpu.ts';
 import { type DType, type Shape, sizeOf, Tensor } from './tensor.ts';
 
+/** Bytes: what a binding's offset must be a multiple of on every device. */
+const partAlignment = 256;
+
 /** Zero at first. Throws LimitsError where the device cannot bind it. */
 export function persistentTensor(
   gpu: Gpu,
@@ -14,6 +17,18 @@ export function persistentTensor(
   const bytes = Math.max(4, sizeOf(shape) * 4);
   const buffer = gpu.createBuffer(label, bytes);
   return new Tensor(shape, dtype, { kind: 'buffer', label, bytes, buffer, offset: 0 }, needsGradient);
+}
+
+/** A range of a persistent tensor as a flat one over the same memory; the tensor itself where that is all of it. */
+export function partOf(tensor: Tensor, offset: number, bytes: number): Tensor {
+  if (offset === 0 && bytes === tensor.size * 4) return tensor;
+  const { storage } = tensor;
+  if (storage.kind !== 'buffer') throw new ShapeError(`${tensor} is scratch: it has no parts`);
+  if (offset % partAlignment !== 0 || offset + bytes > storage.bytes) {
+    throw new ShapeError(`${tensor} has no part of ${bytes} bytes at ${offset}`);
+  }
+  const part = { ...storage, label: `${storage.label}+${offset}`, offset: storage.offset + offset, bytes };
+  return new Tensor([bytes / 4], tensor.dtype, part);
 }
 
 /** WebGPU reports the use of a destroyed buffer late and without a name, so it is told here. */

@@ -4,6 +4,7 @@ import { BEGIN_ID, END_ID, PAD_ID } from '../../src/data/special-tokens.ts';
 import { shaderInfo } from '../../src/gpu/shader.ts';
 import { evaluate } from '../../src/ops/evaluate.ts';
 import { recordGreedyStep } from '../../src/ops/greedy-step.ts';
+import { philox4x32 } from '../../src/ops/philox.ts';
 import { recordSampleStep } from '../../src/ops/sample-step.ts';
 import { sampleStep } from '../../src/reference/choose-token.ts';
 import type { RandomState } from '../../src/reference/dropout.ts';
@@ -125,6 +126,26 @@ describe('the temperature', () => {
     const kinds = (await draw(given)).map((id) => (id < 16 ? 2 : id === 700 ? 1 : 0));
     expectFrequencies(kinds, [63, 1, 0]);
   });
+});
+
+test('the noise is exact in its far tail, where 1 - u is 1', async () => {
+  // Found by search: token 982's number is the ninth smallest there is.
+  const random: RandomState = [5, 0, 1207, 0];
+  const [, , ...key] = philox4x32([0, site, 1207, 0], [5, 0]);
+  const wordOf = (id: number) => philox4x32([Math.floor(id / 4), 0, 0, 0], key)[id % 4]!;
+  const noiseOf = (id: number) => -Math.log(-Math.log1p(-(wordOf(id) + 0.5) / 2 ** 32));
+  const [rare, rival] = [982, 13];
+  expect(wordOf(rare)).toBe(8);
+  const row = new Float32Array(1021).fill(-1000);
+  row[rare] = 0;
+  for (const [margin, winner] of [
+    [-1e-4, rare],
+    [1e-4, rival],
+  ] as const) {
+    row[rival] = noiseOf(rare) - noiseOf(rival) + margin;
+    const drawn = await draw({ logits: row, last: Uint32Array.of(4), temperature: 1, random });
+    expect([...drawn]).toEqual([winner]);
+  }
 });
 
 test('a row that has ended puts out <pad>, also one that ends on the way', async () => {

@@ -5,7 +5,7 @@ import { shaderInfo } from '../../src/gpu/shader.ts';
 import { statistic } from '../../src/ops/cross-entropy.ts';
 import { hyperSize, type OptimizerOptions, updateSize } from '../../src/optim/optimizer.ts';
 import { createOptimizer } from '../../src/optim/registry.ts';
-import { recordUpdate } from '../../src/optim/update.ts';
+import { allAlike, recordUpdate } from '../../src/optim/update.ts';
 import { type ParameterSpec, ParameterStore } from '../../src/scheduler/parameters.ts';
 import { destroyTensor, persistentTensor, readTensor, writeTensor } from '../../src/scheduler/persistent.ts';
 import { Plan, submit } from '../../src/scheduler/plan.ts';
@@ -51,7 +51,8 @@ async function trainer(options: Partial<OptimizerOptions>, maxNorm: number, init
   const update = persistentTensor(gpu, 'update', [updateSize]);
   const statistics = persistentTensor(gpu, 'statistics', [8]);
   const tape = new Tape({ software: gpu.software, training: true });
-  recordUpdate(tape, store, { optimizer, moments, hyper, update, statistics, maxNorm });
+  const groups = allAlike(store, hyper);
+  recordUpdate(tape, store, { optimizer, moments, groups, update, statistics, maxNorm });
   const plan = await Plan.build(gpu, new ScratchPool(gpu), 'update', tape);
   const gradientArenas = store.segments.map(({ gradients }) => gradients);
   let step = 0;

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { LimitsError, ShapeError } from '../../src/errors.ts';
 import { ParameterStore } from '../../src/scheduler/parameters.ts';
-import { destroyTensor, readTensor } from '../../src/scheduler/persistent.ts';
+import { destroyTensor, partOf, readTensor } from '../../src/scheduler/persistent.ts';
 import { sizeOf, type Tensor } from '../../src/scheduler/tensor.ts';
 import { countCalls } from '../setup/count-calls.ts';
 import { testGpu } from '../setup/gpu.ts';
@@ -78,6 +78,31 @@ describe('parameters on a device that binds little', () => {
       [...read.values()].map(nonZero).reduce((a, b) => a + b),
     );
     for (const data of (await store.readGradients()).values()) expect(nonZero(data)).toBe(0);
+    store.dispose();
+  });
+
+  test('have places that say where they lie, and together fill their segments', async () => {
+    const store = smallStore();
+    store.writeAll(values);
+    const ends = store.segments.map(() => 0);
+    expect(store.places.map(({ name }) => name)).toEqual(store.names);
+    for (const { name, segment, offset, bytes } of store.places) {
+      const own = placeOf(store.get(name));
+      const arena = store.segments[segment]!.values;
+      expect(own.buffer).toBe(placeOf(arena).buffer);
+      expect([own.offset, offset]).toEqual([offset, ends[segment]]);
+      ends[segment] = offset + bytes;
+      const part = await readTensor(gpu, partOf(arena, offset, bytes));
+      expect(part.length).toBe(bytes / 4);
+      const given = values.get(name)!;
+      expect(part.subarray(0, given.length)).toEqual(given);
+      expect(part.subarray(given.length).every((value) => value === 0)).toBe(true);
+    }
+    expect(ends).toEqual(store.segments.map((segment) => segment.values.size * 4));
+    const [{ values: arena }] = store.segments as [{ values: Tensor }];
+    expect(partOf(arena, 0, arena.size * 4)).toBe(arena);
+    expect(() => partOf(arena, 128, 256)).toThrow(ShapeError);
+    expect(() => partOf(arena, 256, arena.size * 4)).toThrow(ShapeError);
     store.dispose();
   });
 
