@@ -52,12 +52,15 @@ function renderOp({ name, doc, inputs, outputs, options }: OpDescription): strin
 }
 
 function inputRow(name: string, { shape, dtype = 'f32', optional, doc = '' }: InputDescription): string {
-  const notes = [dtype === 'u32' ? 'u32' : '', doc].filter((note) => note !== '').join('; ');
-  return row(optional ? 'input, optional' : 'input', name, shapeText(shape), notes);
+  return row(optional ? 'input, optional' : 'input', name, shapeText(shape), notes(dtype, doc));
 }
 
-function outputRow(name: string, { shape, doc = '' }: OutputDescription): string {
-  return row('output', name, shapeText(shape), doc);
+function outputRow(name: string, { shape, dtype = 'f32', doc = '' }: OutputDescription): string {
+  return row('output', name, shapeText(shape), notes(dtype, doc));
+}
+
+function notes(dtype: 'f32' | 'u32', doc: string): string {
+  return [dtype === 'u32' ? 'u32' : '', doc].filter((note) => note !== '').join('; ');
 }
 
 function row(kind: string, name: string, shape: string, words: string): string {

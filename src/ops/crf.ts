@@ -28,17 +28,21 @@ export interface CrfLossOptions extends CrfScores {
 /** Terms (an exponential each) of one dispatch of `pairs`, so that none takes more than some tenths of a second. */
 const maxTerms = { software: 2 ** 22, hardware: 2 ** 27 };
 
+/** The pairs' sum has a workgroup for every 16 of them, and a grid's dimension 65,535. */
+const mostTags = 1023;
+
 /**
  * Adds to `statistics` the negative log-likelihood of the rows' tags, summed over the rows (as loss and as nll), the
  * number of positions, and how many of them Viterbi's best path tags as given. In training it leaves behind the
  * backward pass of `scale` × that loss and needs no gradient from later ops: `tape.backward()` starts here. The
  * gradients of the emissions and of the three parameters follow. A row of length 0 adds nothing.
  *
- * @throws ShapeError where the tensors do not fit together
+ * @throws ShapeError where the tensors do not fit together, or the tags are more than 1023
  */
 export function crfLoss(tape: Tape, options: CrfLossOptions): void {
   const { emissions, tags: labels, lengths, transitions, start, end, scale, statistics } = options;
   const [steps, batch, tags] = crfSizes(options);
+  if (tags > mostTags) throw new ShapeError(`crf: ${tags} tags are more than ${mostTags}`);
   expectShape(labels, steps, batch);
   if (labels.dtype !== 'u32') throw new ShapeError(`crf: ${labels} must hold u32 tags`);
   expectShape(scale, 1);

@@ -3,6 +3,7 @@
  * the device can run. `couplet doctor` shows the rows; a test sees to it that no kernel is left out.
  */
 import type { Gpu } from '../gpu/gpu.ts';
+import { labelCases } from './labels.ts';
 import { layerCases } from './layers.ts';
 import { productCases } from './products.ts';
 import { recurrentCases } from './recurrence.ts';
@@ -32,6 +33,7 @@ const cases: readonly TestCase[] = [
   ...productCases,
   ...recurrentCases,
   ...layerCases,
+  ...labelCases,
   ...samplingCases,
   ...updateCases,
 ];

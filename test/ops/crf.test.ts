@@ -394,17 +394,21 @@ test('gradients and statistics add up', async () => {
 });
 
 describe('what is recorded', () => {
-  function record(training: boolean, needed: readonly Name[]): string[] {
+  function record(
+    training: boolean,
+    needed: readonly Name[],
+    [T, B, C]: readonly [number, number, number] = [2, 3, 4],
+  ): string[] {
     const tape = new Tape({ software: true, training });
     const tensor = (label: Name | 'scale' | 'statistics', shape: number[], dtype: 'f32' | 'u32' = 'f32') =>
       tape.tensor(label, shape, { dtype, needsGradient: needed.includes(label as Name) });
     crfLoss(tape, {
-      emissions: tensor('emissions', [2, 3, 4]),
-      tags: tensor('tags', [2, 3], 'u32'),
-      lengths: tensor('lengths', [3], 'u32'),
-      transitions: tensor('transitions', [4, 4]),
-      start: tensor('start', [4]),
-      end: tensor('end', [4]),
+      emissions: tensor('emissions', [T, B, C]),
+      tags: tensor('tags', [T, B], 'u32'),
+      lengths: tensor('lengths', [B], 'u32'),
+      transitions: tensor('transitions', [C, C]),
+      start: tensor('start', [C]),
+      end: tensor('end', [C]),
       scale: tensor('scale', [1]),
       statistics: tensor('statistics', [8]),
     });
@@ -424,6 +428,15 @@ describe('what is recorded', () => {
     expect(record(true, ['emissions'])).toEqual([...loss, ...marginals, 'crf/slopes', 'copy/main']);
     const end = record(true, ['transitions', 'end']).slice(loss.length);
     expect(end).toEqual([...marginals, 'crf/pairs', 'column-sum/serial', 'crf/slopes', 'crf/ends']);
+  });
+
+  test('many pairs of tags in several dispatches', () => {
+    const pairs = (...sizes: [number, number, number]) =>
+      record(true, ['transitions'], sizes).filter((entry) => entry === 'crf/pairs').length;
+    expect(pairs(1, 3, 4)).toBe(1);
+    expect(pairs(4, 3, 700)).toBe(2);
+    expect(pairs(4, 9, 1023)).toBe(3);
+    expect(() => pairs(4, 3, 1024)).toThrow('1024 tags are more than 1023');
   });
 
   test('tensors that do not fit are refused', async () => {

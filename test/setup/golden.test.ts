@@ -33,11 +33,16 @@ const row = (tensor: GoldenTensor, index: number): Float64Array => {
 const dot = (a: ArrayLike<number>, b: ArrayLike<number>): number =>
   Array.from(a).reduce((sum, value, i) => sum + value * b[i]!, 0);
 
-function crossEntropy(logits: Float64Array, target: number, smoothing: number): number {
+function crossEntropy(
+  logits: Float64Array,
+  target: number,
+  smoothing: number,
+  weights = logits.map(() => 1),
+): number {
   const top = Math.max(...logits);
   const logSum = top + Math.log(logits.reduce((sum, x) => sum + Math.exp(x - top), 0));
-  const mean = logits.reduce((sum, x) => sum + logSum - x, 0) / logits.length;
-  return (1 - smoothing) * (logSum - logits[target]!) + smoothing * mean;
+  const mean = logits.reduce((sum, x, v) => sum + weights[v]! * (logSum - x), 0) / logits.length;
+  return (1 - smoothing) * weights[target]! * (logSum - logits[target]!) + smoothing * mean;
 }
 
 test('every cell, direction, feeding, score, bridge and normalisation has a fixture', () => {
@@ -262,17 +267,19 @@ describe('operations', () => {
 
   test('cross-entropy: rows and sums', () => {
     for (const fixture of loadCrossEntropy()) {
+      const weights = fixture.classWeights?.data;
       const losses = fixture.targets.map((target, i) =>
         target === fixture.paddingId
           ? 0
-          : crossEntropy(row(fixture.logits, i), target, fixture.labelSmoothing),
+          : crossEntropy(row(fixture.logits, i), target, fixture.labelSmoothing, weights),
       );
       losses.forEach((loss, i) => {
         close(fixture.rowLosses.data[i]!, loss);
       });
       const sum = losses.reduce((a, b) => a + b, 0);
       close(fixture.sum, sum);
-      close(fixture.mean, sum / losses.filter((loss) => loss > 0).length);
+      const counting = fixture.targets.filter((target) => target !== fixture.paddingId);
+      close(fixture.mean, sum / counting.reduce((total, target) => total + (weights?.[target] ?? 1), 0));
     }
   });
 

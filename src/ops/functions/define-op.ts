@@ -30,21 +30,32 @@ export type Gradients<Inputs> = {
     : never]: OutputValue;
 };
 
+/** Ids that an op makes. */
+export interface IdOutputValue {
+  readonly data: Uint32Array<ArrayBuffer>;
+  readonly shape: Shape;
+}
+
+/** By name; those among `Ids` are u32. */
+export type OutputValues<Outputs extends string, Ids extends string> = {
+  [Name in Outputs]: Name extends Ids ? IdOutputValue : OutputValue;
+};
+
 /** An op that has no gradient. */
-export interface UndifferentiableOp<Inputs, Outputs extends string, Options> {
-  (gpu: Gpu, inputs: Inputs, options?: Options): Promise<{ readonly outputs: Record<Outputs, OutputValue> }>;
+export interface UndifferentiableOp<Inputs, Outputs extends string, Options, Ids extends string = never> {
+  (gpu: Gpu, inputs: Inputs, options?: Options): Promise<{ readonly outputs: OutputValues<Outputs, Ids> }>;
   readonly description: OpDescription;
 }
 
-export interface Op<Inputs, Outputs extends string, Options>
-  extends UndifferentiableOp<Inputs, Outputs, Options> {
+export interface Op<Inputs, Outputs extends string, Options, Ids extends string = never>
+  extends UndifferentiableOp<Inputs, Outputs, Options, Ids> {
   /** Values, and gradients from those of some of the outputs (of the others it is zero). */
   (
     gpu: Gpu,
     inputs: Inputs,
     options: Options | undefined,
     upstream: Readonly<Partial<Record<Outputs, FloatTensor>>>,
-  ): Promise<{ readonly outputs: Record<Outputs, OutputValue>; readonly gradients: Gradients<Inputs> }>;
+  ): Promise<{ readonly outputs: OutputValues<Outputs, Ids>; readonly gradients: Gradients<Inputs> }>;
 }
 
 export interface OpDescription {
@@ -68,6 +79,8 @@ export interface InputDescription {
 
 export interface OutputDescription {
   readonly shape: string;
+  /** `f32` unless it says otherwise. */
+  readonly dtype?: 'f32' | 'u32';
   readonly doc?: string;
 }
 
@@ -99,10 +112,16 @@ export interface OpDefinition<Outputs extends string, Options> {
   ) => Readonly<Record<Outputs, Tensor>>;
 }
 
-/** A public function. `Inputs` and `Options` are its types as the caller sees them; `definition` checks them. */
-export function defineOp<Inputs extends object, Outputs extends string, Options extends object>(
-  definition: OpDefinition<Outputs, Options>,
-): Op<Inputs, Outputs, Options> {
+/**
+ * A public function. `Inputs` and `Options` are its types as the caller sees them; `definition` checks them. `Ids` are
+ * the outputs that it says are u32.
+ */
+export function defineOp<
+  Inputs extends object,
+  Outputs extends string,
+  Options extends object,
+  Ids extends Outputs = never,
+>(definition: OpDefinition<Outputs, Options>): Op<Inputs, Outputs, Options, Ids> {
   const { name, doc, inputs, outputs, options } = definition;
   const run = (gpu: Gpu, given: Inputs, chosen?: Options, upstream?: Record<string, FloatTensor>) =>
     runOp(gpu, definition, given as never, chosen ?? ({} as Options), upstream);
@@ -145,6 +164,11 @@ async function runOp<Outputs extends string, Options extends object>(
     },
     isLoss && upstream ? 'loss' : (upstream as Readonly<Partial<Record<Outputs, Value>>> | undefined),
   );
+  for (const [output, { dtype }] of Object.entries<OutputDescription>(definition.outputs)) {
+    // What was read back are bits.
+    const value = outputs[output as Outputs];
+    if (dtype === 'u32') Object.assign(value, { data: new Uint32Array(value.data.buffer) });
+  }
   if (!upstream) return { outputs };
   // An input that the gradient does not reach has a gradient: zero.
   const full = Object.entries(inputs).flatMap(([input, { data, shape }]) => {
