@@ -26,8 +26,8 @@ const config = parseConfig((await readLines('recipes/enja.yaml')).lines.join('\n
 });
 const folder = join('recipes', config.data.train);
 const text = await readParallel(`${folder}.en`, `${folder}.ja`);
-const corpus = tokenizeTraining(text, config.data);
-const dataset = encodePairs(corpus, buildVocabularies(corpus, config.data), config.data);
+const corpus = tokenizeTraining(text, config);
+const dataset = encodePairs(corpus, buildVocabularies(corpus, config), config);
 
 /** Batch `index` of the file in its order, as long as its longest rows. */
 function batchAt(index: number): Batch {

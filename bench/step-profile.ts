@@ -11,6 +11,7 @@ import { persistentTensor, readTensor, writeTensor } from '../src/scheduler/pers
 import { Plan, submit } from '../src/scheduler/plan.ts';
 import { ScratchPool } from '../src/scheduler/scratch-pool.ts';
 import { type Dispatch, Tape } from '../src/scheduler/tape.ts';
+import { createStepTensors } from '../src/train/step-tensors.ts';
 
 const given = Object.fromEntries(process.argv.slice(2).map((argument) => argument.split('=')));
 const number = (key: string, standard: number) => Number(given[key] ?? standard);
@@ -51,13 +52,9 @@ const batch = {
   targetOutput: ids('target output', T),
 };
 writeTensor(gpu, batch.sourceLengths, new Uint32Array(B).fill(S));
-const step = {
-  random: persistentTensor(gpu, 'random', [4], 'u32'),
-  scale: persistentTensor(gpu, 'scale', [1]),
-  statistics: persistentTensor(gpu, 'statistics', [8]),
-};
+const step = createStepTensors(gpu, 'profile');
 const tape = new Tape({ software: gpu.software, subgroups: gpu.subgroups, training: true });
-network.recordLoss(tape, batch, step, 0);
+network.recordLoss(tape, batch, step, { labelSmoothing: 0 });
 
 async function time(dispatches: readonly Dispatch[]): Promise<number> {
   const part = new Tape({ software: gpu.software, subgroups: gpu.subgroups, training: false });

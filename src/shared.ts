@@ -57,11 +57,26 @@ export {
 export { type AdapterReport, type AdapterSource, describeAdapter } from './gpu/adapter-report.ts';
 export { Gpu } from './gpu/gpu.ts';
 export type { Fit, FitOptions, FitReport, FitResult } from './models/fit.ts';
+export {
+  type AnyModel,
+  ConditionalGenerator,
+  LanguageModel,
+  type ModelKind,
+  Seq2Seq,
+  SequenceClassifier,
+  SequenceTagger,
+} from './models/kinds.ts';
 export type { ModelSource } from './models/load.ts';
+export type { EvaluateOptions, Model } from './models/model.ts';
 export { type ModelFiles, modelFileNames } from './models/model-files.ts';
 export type { Vocabularies } from './models/prepare-data.ts';
-export { Seq2Seq, type TranslateOptions, type Translation } from './models/seq2seq.ts';
-export { type ModelConfig, resolveModelConfig } from './nn/model-config.ts';
+export type { Input, Prediction, PredictOptions } from './models/task.ts';
+export type { Classification } from './models/tasks/classifier.ts';
+export type { Generation } from './models/tasks/generator.ts';
+export type { Continuation } from './models/tasks/language-model.ts';
+export type { Translation } from './models/tasks/seq2seq.ts';
+export type { Tagging } from './models/tasks/tagger.ts';
+export { type ModelConfig, type ModelType, resolveModelConfig } from './nn/model-config.ts';
 export { formatConfig, type ParseOptions, parseConfig } from './train/config/parse.ts';
 export { type PartialConfig, resolveConfig } from './train/config/resolve-config.ts';
 export type { Config, DataConfig, SideConfig, TestingConfig, TrainingConfig } from './train/config/types.ts';

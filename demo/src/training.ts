@@ -53,7 +53,7 @@ export class Training {
   }
 
   async ask(text: string): Promise<Translation> {
-    const [answer] = await this.#model.translateDetailed([text], { alignments: true });
+    const [answer] = await this.#model.predict([text], { alignments: true });
     return answer!;
   }
 

@@ -1,8 +1,8 @@
 /** `couplet eval`: a trained model's figures on held-out pairs. */
 import type { ParallelText } from '../data/parallel.ts';
 import { DataError, UsageError } from '../errors.ts';
+import { modelFromFiles } from '../models/kinds.ts';
 import { readModelDescription } from '../models/model-files.ts';
-import { Seq2Seq } from '../models/seq2seq.ts';
 import { loadOtherPairs, loadTestPairs } from '../node/load-data.ts';
 import { readRun } from '../node/load-run.ts';
 import { readParallel } from '../node/text-files.ts';
@@ -41,7 +41,7 @@ the model puts out with them. Pairs with an empty side are left out.`,
     for (const warning of warnings) say(`warning: ${warning}`);
     const text = await readPairs(readModelDescription(files, path).config.data, options);
     using gpu = await openDevice(options.adapter);
-    const model = Seq2Seq.fromFiles(gpu, files, path);
+    const model = modelFromFiles(gpu, files, path);
     try {
       const { samples, ...evaluation } = await model.evaluate(text);
       process.stdout.write(

@@ -72,8 +72,10 @@ async function showWhatWasLearnt(run: TrainingRun, folder: string, seconds: numb
   const picture = join(folder, 'attention.svg');
   const best = await run.loadBest();
   try {
-    const [translation] = await best.translateDetailed([word], { alignments: true });
-    await writeFileAtomic(picture, attentionPicture(translation!));
+    if (best.type === 'seq2seq') {
+      const [translation] = await best.predict([word], { alignments: true });
+      await writeFileAtomic(picture, attentionPicture(translation!));
+    }
   } finally {
     best.dispose();
   }

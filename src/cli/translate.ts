@@ -4,7 +4,7 @@ import type { Readable, Writable } from 'node:stream';
 import { LineDecoder } from '../data/text.ts';
 import { UsageError } from '../errors.ts';
 import { attentionPicture } from '../models/attention-picture.ts';
-import { Seq2Seq } from '../models/seq2seq.ts';
+import { type AnyModel, modelFromFiles } from '../models/kinds.ts';
 import { writeFileAtomic } from '../node/atomic-files.ts';
 import { readRun } from '../node/load-run.ts';
 import { adapterOption, command } from './arguments.ts';
@@ -37,7 +37,7 @@ answered line by line, so another program can keep couplet open and talk to it.`
     const { files, warnings } = await readRun(path);
     for (const warning of warnings) say(`warning: ${warning}`);
     using gpu = await openDevice(options.adapter);
-    const model = Seq2Seq.fromFiles(gpu, files, path);
+    const model = modelFromFiles(gpu, files, path);
     try {
       const picture = new FirstPicture(options.attention);
       const translate = async (lines: readonly string[]) => {
@@ -113,10 +113,13 @@ class FirstPicture {
     this.#file = file;
   }
 
-  async draw(model: Seq2Seq, lines: readonly string[]): Promise<void> {
+  async draw(model: AnyModel, lines: readonly string[]): Promise<void> {
     const line = lines.find((candidate) => candidate.trim() !== '');
     if (this.#file === undefined || line === undefined) return;
-    const [translation] = await model.translateDetailed([line], { alignments: true });
+    if (model.type !== 'seq2seq' || model.network.memorySize === 0) {
+      throw new UsageError('--attention is for models with attention, and this one has none');
+    }
+    const [translation] = await model.predict([line], { alignments: true });
     await writeFileAtomic(this.#file, attentionPicture(translation!));
     say(`the attention over '${line}' is drawn in ${this.#file}`);
     this.#file = undefined;

@@ -18,6 +18,8 @@ export interface BatchPlan {
   readonly S: number;
   /** Target steps, at least the longest target with its `</s>`; 0 where there are no targets. */
   readonly T: number;
+  /** Of a stream: which of its chunks, from 0. */
+  readonly chunk?: number;
   /** For each row, the index of its sentence in the dataset. */
   readonly indices: readonly number[];
 }
@@ -75,11 +77,11 @@ export function planInOrder(dataset: Dataset, options: BatchOptions): BatchPlan[
 /**
  * The batches of a translation, sorted by length; T is 0. Empty lines (`</s>` alone) are left out: their translation
  * is an empty line. Fewer sentences than `batchSize` get the next power of two of rows, so that one line typed at a
- * prompt does not cost a whole batch.
+ * prompt does not cost a whole batch. `emptyLength`: how long an empty line is as ids.
  */
-export function planSources(sources: Sequences, options: BatchOptions): BatchPlan[] {
+export function planSources(sources: Sequences, options: BatchOptions, emptyLength = 1): BatchPlan[] {
   const filled: number[] = [];
-  for (let i = 0; i < sources.count; i++) if (sources.lengthOf(i) > 1) filled.push(i);
+  for (let i = 0; i < sources.count; i++) if (sources.lengthOf(i) > emptyLength) filled.push(i);
   if (filled.length === 0) return [];
   const few = 2 ** Math.ceil(Math.log2(filled.length));
   const bySentence = (options.batchType ?? 'sentence') === 'sentence';
@@ -128,14 +130,17 @@ class Lengths {
     this.#byToken = options.batchType === 'token';
     const width = positiveInteger('bucketWidth', options.bucketWidth ?? 4);
     if (this.count === 0) throw new DataError('There are no sentences to make batches of.');
-    const bucket = (length: number) => Math.ceil(length / width) * width;
-    this.#S = Uint32Array.from({ length: this.count }, (_, index) => bucket(source.lengthOf(index)));
-    this.#T = Uint32Array.from({ length: this.count }, (_, index) =>
-      target ? bucket(target.lengthOf(index)) : 0,
-    );
+    const stepsOf = (side: Sequences) => {
+      // What has one step in every example (a class, a vector) or none is not padded to a bucket.
+      const isSingle = side.longest <= 1;
+      const bucket = (length: number) => (isSingle ? 1 : Math.ceil(length / width) * width);
+      return Uint32Array.from({ length: this.count }, (_, index) => bucket(side.lengthOf(index)));
+    };
+    this.#S = stepsOf(source);
+    this.#T = target ? stepsOf(target) : new Uint32Array(this.count);
     // By T, then by S. S rises in one bucket of T and falls in the next, so that a batch that straddles two of them
     // does not mix the shortest with the longest sources.
-    const range = bucket(source.longest) + 1;
+    const range = this.#S.reduce((most, S) => Math.max(most, S), 0) + 1;
     this.#keys = Float64Array.from(this.#S, (S, index) => {
       const T = this.#T[index]!;
       const falling = (T / width) % 2 === 1;

@@ -1,6 +1,6 @@
 /**
- * Batches as the device takes them: time-major arrays of ids, padded to the plan's shape. Entry `[t, b]` of an
- * `[S, B]` array is at `t * B + b`.
+ * Batches as the device takes them: time-major arrays, padded to the plan's shape. Entry `[t, b]` of an `[S, B]` array is
+ * at `t * B + b`.
  */
 
 import {
@@ -11,9 +11,12 @@ import {
   planInOrder,
   planSources,
 } from './batch-plan.ts';
+import { type Characters, fillCharacters } from './characters.ts';
 import type { Dataset } from './dataset.ts';
+import { type Forms, isLabels, textForms } from './forms.ts';
+import type { Frames } from './frames.ts';
 import type { Sequences } from './sequences.ts';
-import { BEGIN_ID, PAD_ID } from './special-tokens.ts';
+import { BEGIN_ID, IGNORED_LABEL, PAD_ID } from './special-tokens.ts';
 
 /** Sources without targets, for translation. */
 export interface SourceBatch {
@@ -21,8 +24,14 @@ export interface SourceBatch {
   readonly B: number;
   /** Source steps. */
   readonly S: number;
-  /** [S, B] ids; each row ends with `</s>` and is padded with `<pad>`. */
-  readonly source: Uint32Array;
+  /** [S, B] ids, padded with `<pad>` (labels with 0); or of frames [S, B, F] numbers, padded with zeros. */
+  readonly source: Uint32Array | Float32Array;
+  /** [C, S · B] ids of the tokens' characters, padded with `<pad>`, where a model reads them. */
+  readonly characters?: Uint32Array;
+  /** [S · B] characters of each token, 0 for padding. */
+  readonly characterLengths?: Uint32Array;
+  /** C */
+  readonly C?: number;
   /** [B] steps of each row, `</s>` included; 0 for an empty row. */
   readonly sourceLengths: Uint32Array;
   /** The sum of `sourceLengths`. */
@@ -37,14 +46,16 @@ export interface SourceBatch {
 export interface Batch extends SourceBatch {
   /** Target steps. */
   readonly T: number;
-  /** [T, B] what the decoder reads: `<s>` and the target without its `</s>`, padded with `<pad>`. */
+  /** [T, B] what the decoder reads: `<s>` and the target without its `</s>`, padded with `<pad>`. Zeros for labels. */
   readonly targetInput: Uint32Array;
-  /** [T, B] what the decoder is to predict: the target with its `</s>`, padded with `<pad>`. */
+  /** [T, B] what is to be predicted: the target with its `</s>`, padded with `<pad>`; labels with `IGNORED_LABEL`. */
   readonly targetOutput: Uint32Array;
   /** [B] steps of each row, `</s>` included; 0 for an empty row. */
   readonly targetLengths: Uint32Array;
   /** The sum of `targetLengths`: what the loss is averaged over. */
   readonly targetTokens: number;
+  /** Of a stream: true where nothing comes before this chunk, so that carried states start from zero. */
+  readonly isFirst?: boolean;
 }
 
 /**
@@ -66,22 +77,36 @@ export function* evaluationBatches(dataset: Dataset, options: BatchOptions): Gen
 }
 
 /** All sources that are not empty, batched by length. */
-export function* translationBatches(sources: Sequences, options: BatchOptions): Generator<SourceBatch> {
-  for (const plan of planSources(sources, options)) yield fillSourceBatch(sources, plan);
+export function* translationBatches(
+  sources: Sources | Sequences,
+  options: BatchOptions,
+): Generator<SourceBatch> {
+  const whole = 'source' in sources ? sources : { source: sources, forms: textForms };
+  const emptyLength = whole.forms.source === 'text' ? 1 : 0;
+  for (const plan of planSources(whole.source, options, emptyLength)) yield fillSourceBatch(whole, plan);
+}
+
+/** What the sources of a batch are filled from; a `Dataset` is one. */
+export interface Sources {
+  readonly forms: Pick<Forms, 'source'>;
+  readonly source: Sequences;
+  readonly frames?: readonly Frames[];
+  readonly characters?: Characters;
 }
 
 /** The arrays of a planned batch. */
 export function fillBatch(dataset: Dataset, plan: BatchPlan): Batch {
   const { B, T, indices } = plan;
-  const targetInput = new Uint32Array(T * B).fill(PAD_ID);
-  const targetOutput = new Uint32Array(T * B).fill(PAD_ID);
+  const labels = isLabels(dataset.forms.target);
+  const targetInput = new Uint32Array(T * B).fill(labels ? 0 : PAD_ID);
+  const targetOutput = new Uint32Array(T * B).fill(labels ? IGNORED_LABEL : PAD_ID);
   const targetLengths = new Uint32Array(B);
   let targetTokens = 0;
   for (const [row, index] of indices.entries()) {
     const target = dataset.target.at(index);
     let previous = BEGIN_ID;
     for (let t = 0; t < target.length; t++) {
-      targetInput[t * B + row] = previous;
+      if (!labels) targetInput[t * B + row] = previous;
       previous = target[t]!;
       targetOutput[t * B + row] = previous;
     }
@@ -89,7 +114,7 @@ export function fillBatch(dataset: Dataset, plan: BatchPlan): Batch {
     targetTokens += target.length;
   }
   return {
-    ...fillSourceBatch(dataset.source, plan),
+    ...fillSourceBatch(dataset, plan),
     T,
     targetInput,
     targetOutput,
@@ -99,17 +124,37 @@ export function fillBatch(dataset: Dataset, plan: BatchPlan): Batch {
 }
 
 /** The arrays of a planned batch, without targets. */
-export function fillSourceBatch(sources: Sequences, { B, S, indices }: BatchPlan): SourceBatch {
-  const source = new Uint32Array(S * B).fill(PAD_ID);
+export function fillSourceBatch(sources: Sources, plan: BatchPlan): SourceBatch {
+  const { B, S, indices } = plan;
   const sourceLengths = new Uint32Array(B);
   let sourceTokens = 0;
   for (const [row, index] of indices.entries()) {
-    const ids = sources.at(index);
-    for (let t = 0; t < ids.length; t++) source[t * B + row] = ids[t]!;
-    sourceLengths[row] = ids.length;
-    sourceTokens += ids.length;
+    sourceLengths[row] = sources.source.lengthOf(index);
+    sourceTokens += sourceLengths[row]!;
   }
-  return { B, S, source, sourceLengths, sourceTokens, sentences: indices.length, indices };
+  const source = sources.frames ? fillFrames(sources.frames, plan) : fillIds(sources, plan);
+  const characters =
+    sources.characters && fillCharacters(sources.characters, plan, { maxLength: longestWord });
+  return { B, S, source, ...characters, sourceLengths, sourceTokens, sentences: indices.length, indices };
+}
+
+function fillIds({ forms, source }: Sources, { B, S, indices }: BatchPlan): Uint32Array {
+  const filled = new Uint32Array(S * B).fill(isLabels(forms.source) ? 0 : PAD_ID);
+  for (const [row, index] of indices.entries()) {
+    const ids = source.at(index);
+    for (let t = 0; t < ids.length; t++) filled[t * B + row] = ids[t]!;
+  }
+  return filled;
+}
+
+function fillFrames(frames: readonly Frames[], { B, S, indices }: BatchPlan): Float32Array {
+  const size = frames[0]!.size;
+  const filled = new Float32Array(S * B * size);
+  for (const [row, index] of indices.entries()) {
+    const { data, steps } = frames[index]!;
+    for (let t = 0; t < steps; t++) filled.set(data.subarray(t * size, (t + 1) * size), (t * B + row) * size);
+  }
+  return filled;
 }
 
 /**
@@ -129,3 +174,6 @@ export function restoreOrder<Result>(
   }
   return ordered;
 }
+
+/** Characters beyond this are not read: one long word must not make a batch of long ones. */
+export const longestWord = 24;

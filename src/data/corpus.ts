@@ -5,6 +5,8 @@
  */
 
 import { DataError } from '../errors.ts';
+import { type Forms, textForms } from './forms.ts';
+import type { Frames } from './frames.ts';
 import type { ParallelText } from './parallel.ts';
 import { type Sequences, SequencesBuilder } from './sequences.ts';
 import { isSpecialToken } from './special-tokens.ts';
@@ -17,11 +19,15 @@ export interface CorpusOptions {
   readonly maxSourceLength?: number;
   /** Drop pairs whose target has more tokens than this, `</s>` not counted. Default: keep all. */
   readonly maxTargetLength?: number;
+  /** What the two sides are. Default: text. */
+  readonly forms?: Forms;
 }
 
 export interface Corpus {
   readonly source: CorpusSide;
   readonly target: CorpusSide;
+  /** The sources of the kept pairs, where they are frames. */
+  readonly frames?: readonly Frames[];
   /** For each kept pair, the index of its line in the text, from 0. */
   readonly lines: Uint32Array;
   readonly report: CorpusReport;
@@ -60,17 +66,24 @@ type DropReason = 'emptySource' | 'emptyTarget' | 'longSource' | 'longTarget';
  */
 export function tokenizeCorpus(text: ParallelText, options: CorpusOptions): Corpus {
   const { maxSourceLength = Number.POSITIVE_INFINITY, maxTargetLength = Number.POSITIVE_INFINITY } = options;
+  const { forms = textForms } = options;
   const dropped = { emptySource: 0, emptyTarget: 0, longSource: 0, longTarget: 0 };
   const sourceSide = new SideBuilder();
   const targetSide = new SideBuilder();
   const lines: number[] = [];
   for (let line = 0; line < text.source.length; line++) {
-    const source = options.source.tokenize(text.source[line]!);
+    const source = sourceTokens(text, line, options.source, forms);
     const target = options.target.tokenize(text.target[line]!);
-    const reason = reasonToDrop(source.length, target.length, maxSourceLength, maxTargetLength);
+    const sourceLength = forms.source === 'none' ? target.length : source.length;
+    const reason = reasonToDrop(sourceLength, target.length, maxSourceLength, maxTargetLength);
     if (reason) {
       dropped[reason]++;
       continue;
+    }
+    if (forms.target === 'tags' && source.length !== target.length) {
+      throw new DataError(
+        `${text.name}: line ${line + 1} has ${source.length} tokens but ${target.length} tags; each token needs one.`,
+      );
     }
     sourceSide.push(source);
     targetSide.push(target);
@@ -89,7 +102,14 @@ export function tokenizeCorpus(text: ParallelText, options: CorpusOptions): Corp
   };
   if (report.pairs === 0) throw new DataError(`${text.name} is empty: it holds no pairs.`);
   if (report.kept === 0) throw new DataError(`${describeCorpus(report)}. Nothing is left to work with.`);
-  return { source, target, lines: Uint32Array.from(lines), report };
+  const { frames } = text;
+  return {
+    source,
+    target,
+    ...(frames && { frames: lines.map((line) => frames[line]!) }),
+    lines: Uint32Array.from(lines),
+    report,
+  };
 }
 
 /**
@@ -112,6 +132,17 @@ export function describeCorpus(report: CorpusReport): string {
   }
   return text;
 }
+
+/** The tokens of a source. Of frames only their number matters here: the steps, none of which is a token of anything. */
+function sourceTokens(text: ParallelText, line: number, tokenizer: Tokenizer, forms: Forms): string[] {
+  if (forms.source === 'none') return [];
+  if (forms.source !== 'frames') return tokenizer.tokenize(text.source[line]!);
+  const frames = text.frames?.[line];
+  if (!frames) throw new DataError(`${text.name}: line ${line + 1} has no frames.`);
+  return new Array<string>(frames.steps).fill(FRAME);
+}
+
+const FRAME = '<frame>';
 
 function reasonToDrop(
   source: number,

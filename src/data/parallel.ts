@@ -4,6 +4,7 @@
  */
 
 import { DataError } from '../errors.ts';
+import type { Frames } from './frames.ts';
 import type { NamedLines } from './text.ts';
 import { trimWhitespace } from './whitespace.ts';
 
@@ -13,24 +14,48 @@ export interface ParallelText {
   readonly name: string;
   readonly source: readonly string[];
   readonly target: readonly string[];
+  /** Where the sources are real-valued vectors: theirs, in the same order. `source` then says where each is from. */
+  readonly frames?: readonly Frames[];
 }
 
 export interface Pair {
-  readonly source: string;
+  /** Text, or real-valued vectors. */
+  readonly source: string | Frames;
   readonly target: string;
 }
 
-/** Sentence pairs one by one, or side by side. */
-export type Pairs = readonly Pair[] | ParallelText;
+/** Examples one by one, or side by side; for language models lines alone. */
+export type Pairs = readonly Pair[] | readonly string[] | ParallelText;
 
 /** Pairs side by side. Throws DataError where something is no pair of strings. */
 export function parallelText(pairs: Pairs, name = 'the pairs'): ParallelText {
   if ('source' in pairs) return pairs;
+  const all: Pair[] = [];
   for (const [index, pair] of pairs.entries()) {
-    if (typeof pair?.source === 'string' && typeof pair.target === 'string') continue;
-    throw new DataError(`${name}: the one with index ${index} is not { source: string, target: string }.`);
+    const whole = typeof pair === 'string' ? { source: '', target: pair } : pair;
+    if (!isPair(whole)) {
+      throw new DataError(`${name}: the one with index ${index} is not { source: string, target: string }.`);
+    }
+    all.push(whole);
   }
-  return { name, source: pairs.map(({ source }) => source), target: pairs.map(({ target }) => target) };
+  const frames = all.flatMap(({ source }) => (typeof source === 'string' ? [] : [source]));
+  if (frames.length > 0 && frames.length < all.length) {
+    throw new DataError(
+      `${name}: ${frames.length} of ${all.length} sources are vectors; either all are or none is.`,
+    );
+  }
+  return {
+    name,
+    source: all.map(({ source }, index) => (typeof source === 'string' ? source : `frames ${index}`)),
+    target: all.map(({ target }) => target),
+    ...(frames.length > 0 && { frames }),
+  };
+}
+
+function isPair(value: Pair | undefined): value is Pair {
+  const source = value?.source;
+  const isSource = typeof source === 'string' || (typeof source === 'object' && 'steps' in source);
+  return isSource && typeof value?.target === 'string';
 }
 
 /**

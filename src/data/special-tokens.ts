@@ -13,6 +13,9 @@ export const BEGIN_ID = 2;
 /** Ends every source and every target. */
 export const END_ID = 3;
 
+/** Stands where there is no label to learn or to score: padding, and labels that the training text does not have. */
+export const IGNORED_LABEL = 0xffff_ffff;
+
 /** The special tokens; the index of each is its id. */
 export const SPECIAL_TOKENS = ['<unk>', '<pad>', '<s>', '</s>'] as const;
 

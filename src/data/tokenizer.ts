@@ -1,6 +1,6 @@
 /**
- * From a line to tokens and back. Two levels: `word` for text that is already split by whitespace (words,
- * phonemes, subwords) and `char` for spelling. Whitespace at the ends of a line never counts. A new level
+ * From a line to tokens and back. Three levels: `word` for text that is already split by whitespace (words,
+ * phonemes, subwords), `char` for spelling, and `line` for what is one thing, such as a class. Whitespace at the ends of a line never counts. A new level
  * (BPE, say) implements `Tokenizer` and gets a line in `createTokenizer`.
  */
 
@@ -16,7 +16,7 @@ export interface Tokenizer {
   detokenize(tokens: readonly string[]): string;
 }
 
-export const TOKEN_LEVELS = ['word', 'char'] as const;
+export const TOKEN_LEVELS = ['word', 'char', 'line'] as const;
 export type TokenLevel = (typeof TOKEN_LEVELS)[number];
 
 export interface TokenizerOptions {
@@ -45,6 +45,13 @@ export function createTokenizer({ level, lowercase = false }: TokenizerOptions):
         lowercase,
         tokenize: (line) => Array.from(trimWhitespace(fold(line))),
         detokenize: (tokens) => tokens.join(''),
+      };
+    case 'line':
+      return {
+        level,
+        lowercase,
+        tokenize: (line) => [trimWhitespace(fold(line))].filter((token) => token !== ''),
+        detokenize: (tokens) => tokens.join(' '),
       };
     default:
       level satisfies never;

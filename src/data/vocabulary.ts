@@ -1,6 +1,7 @@
 /**
  * The tokens a model knows, and their ids: the four special tokens first, then the others from the most to the
- * least frequent. Built from the training text or read from a file.
+ * least frequent. Built from the training text or read from a file. The names of classes, tags and features (`labels`)
+ * have no special tokens among them: their ids start from 0.
  *
  * The file holds one token per line, exactly as it is: a line with one space is the space of a character
  * vocabulary. Files written here start with the special tokens, and reading them gives the same ids again.
@@ -9,7 +10,15 @@
 
 import { DataError } from '../errors.ts';
 import { compareCodePoints } from './code-points.ts';
-import { BEGIN_ID, END_ID, isSpecialToken, PAD_ID, SPECIAL_TOKENS, UNKNOWN_ID } from './special-tokens.ts';
+import {
+  BEGIN_ID,
+  END_ID,
+  IGNORED_LABEL,
+  isSpecialToken,
+  PAD_ID,
+  SPECIAL_TOKENS,
+  UNKNOWN_ID,
+} from './special-tokens.ts';
 import { hasWhitespace, trimWhitespace } from './whitespace.ts';
 
 export interface VocabularyOptions {
@@ -19,20 +28,25 @@ export interface VocabularyOptions {
   readonly minFrequency?: number;
 }
 
+/** Whether a vocabulary is one of text, or of labels, which need no special tokens and may hold spaces. */
+export type VocabularyKind = 'text' | 'labels';
+
 export class Vocabulary {
   /** Every token; the index is the id. */
   readonly tokens: readonly string[];
+  readonly kind: VocabularyKind;
   /** Ids of the ordinary tokens. A Map, so that a token such as `__proto__` is a token like any other. */
   readonly #ids = new Map<string, number>();
 
   /**
-   * @param tokens the ordinary tokens, in the order of their ids from 4 on.
+   * @param tokens the ordinary tokens, in the order of their ids from 4 on; labels from 0 on.
    * @throws DataError if one is empty, special, given twice or could not be written to a file.
    */
-  constructor(tokens: Iterable<string>) {
-    const all: string[] = [...SPECIAL_TOKENS];
+  constructor(tokens: Iterable<string>, kind: VocabularyKind = 'text') {
+    this.kind = kind;
+    const all: string[] = kind === 'text' ? [...SPECIAL_TOKENS] : [];
     for (const token of tokens) {
-      const problem = problemWith(token);
+      const problem = problemWith(token, kind);
       if (problem) throw new DataError(`The token ${JSON.stringify(token)} ${problem}.`);
       if (this.#ids.has(token)) throw new DataError(`The token ${JSON.stringify(token)} is given twice.`);
       this.#ids.set(token, all.length);
@@ -57,12 +71,17 @@ export class Vocabulary {
     return new Vocabulary(kept.slice(0, limit).map(([token]) => token));
   }
 
+  /** The labels that were seen, in the order of their code points. */
+  static labels(counts: TokenCounts): Vocabulary {
+    return new Vocabulary([...counts.keys()].sort(compareCodePoints), 'labels');
+  }
+
   /**
    * Reads a vocabulary file.
    * @throws DataError naming `name` and the line: a token that stands twice, an empty line, whitespace beside
    * other characters (counts are not read), a special token below the top, or no token at all.
    */
-  static fromText(text: string, name: string): Vocabulary {
+  static fromText(text: string, name: string, kind: VocabularyKind = 'text'): Vocabulary {
     const lines = vocabularyLines(text);
     const tokens: string[] = [];
     const lineOf = new Map<string, number>();
@@ -73,13 +92,13 @@ export class Vocabulary {
         throw new DataError(`${here}: the token ${JSON.stringify(token)} already stands on line ${earlier}.`);
       }
       lineOf.set(token, index + 1);
-      if (isSpecialToken(token) && tokens.length === 0) continue;
-      const problem = problemWith(token);
+      if (kind === 'text' && isSpecialToken(token) && tokens.length === 0) continue;
+      const problem = problemWith(token, kind);
       if (problem) throw new DataError(`${here}: the token ${JSON.stringify(token)} ${problem}.`);
       tokens.push(token);
     }
     if (tokens.length === 0) throw new DataError(`${name}: this vocabulary file holds no tokens.`);
-    return new Vocabulary(tokens);
+    return new Vocabulary(tokens, kind);
   }
 
   /** The content of a vocabulary file: every token on a line of its own, the special ones on top. */
@@ -97,9 +116,12 @@ export class Vocabulary {
     return this.#ids.has(token);
   }
 
-  /** The id of a token of a text; that of `<unk>` if it is not known or reads like a special token. */
+  /**
+   * The id of a token of a text; that of `<unk>` if it is not known or reads like a special token. A label that is not
+   * known is one that nothing predicts: `IGNORED_LABEL`.
+   */
   idOf(token: string): number {
-    return this.#ids.get(token) ?? UNKNOWN_ID;
+    return this.#ids.get(token) ?? (this.kind === 'text' ? UNKNOWN_ID : IGNORED_LABEL);
   }
 
   /** @throws DataError if the id is outside the vocabulary. */
@@ -116,10 +138,11 @@ export class Vocabulary {
 
   /**
    * The tokens of ids as a decoder emits them: ends before the first `</s>`, leaves out `<pad>` and `<s>`, keeps
-   * `<unk>` visible.
+   * `<unk>` visible. Labels are all kept.
    * @throws DataError if an id before that is outside the vocabulary.
    */
   decode(ids: Iterable<number>): string[] {
+    if (this.kind === 'labels') return Array.from(ids, (id) => this.tokenOf(id));
     const tokens: string[] = [];
     for (const id of ids) {
       if (id === END_ID) break;
@@ -160,12 +183,12 @@ function idError(id: number, size: number, position?: number): DataError {
 }
 
 /** Why a token cannot be in a vocabulary, if it cannot. */
-function problemWith(token: string): string | undefined {
+function problemWith(token: string, kind: VocabularyKind): string | undefined {
   if (token === '') return 'is empty (an editor may have removed the space of a character vocabulary)';
-  if (isSpecialToken(token)) return 'is a special token, which may only stand on top';
+  if (kind === 'text' && isSpecialToken(token)) return 'is a special token, which may only stand on top';
   if (token.includes('\n')) return 'holds a line break';
   if (/\p{Surrogate}/u.test(token)) return 'holds half a surrogate pair';
-  if (hasWhitespace(token) && trimWhitespace(token) !== '')
+  if (kind === 'text' && hasWhitespace(token) && trimWhitespace(token) !== '')
     return 'holds whitespace (one token per line, no counts)';
   return undefined;
 }

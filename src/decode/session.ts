@@ -2,15 +2,17 @@
  * What decoding keeps on the device for one shape of sources: the plan that encodes them, the plan that runs a chunk
  * of steps, and between chunks the memory, the decoder's states, the fed-back h̃ and the last tokens.
  */
-import { BEGIN_ID, END_ID, PAD_ID } from '../data/special-tokens.ts';
 import type { Gpu } from '../gpu/gpu.ts';
+import { createSourceTensors } from '../nn/batch-tensors.ts';
 import { Decoder } from '../nn/decoder.ts';
-import { encoderOutputSize } from '../nn/model-config.ts';
-import type { Seq2SeqNetwork } from '../nn/seq2seq.ts';
+import { dropoutSite } from '../nn/dropout-sites.ts';
+import { type GeneratingNetwork, recordLogits, specialIds } from '../nn/generating.ts';
+import type { SourceTensors } from '../nn/network.ts';
+import { broadcast } from '../ops/broadcast.ts';
 import { recordCopy, recordCopyRows } from '../ops/copy.ts';
 import { recordEmbedding } from '../ops/embedding.ts';
 import { recordGreedyStep } from '../ops/greedy-step.ts';
-import { recordMatmul } from '../ops/matmul.ts';
+import { recordSampleStep } from '../ops/sample-step.ts';
 import { destroyTensor, persistentTensor, writeTensor } from '../scheduler/persistent.ts';
 import { Plan } from '../scheduler/plan.ts';
 import type { ScratchPool } from '../scheduler/scratch-pool.ts';
@@ -23,58 +25,66 @@ export interface SessionShape {
   /** Steps a chunk. */
   readonly steps: number;
   readonly alignments: boolean;
+  /** Draw tokens at a temperature instead of taking the most probable ones. */
+  readonly sampled: boolean;
 }
 
-const specialIds = { padding: PAD_ID, begin: BEGIN_ID, end: END_ID };
-
 export class DecodeSession {
-  /** u32 [S, B] and [B]: written before encoding. */
-  readonly ids: Tensor;
-  readonly lengths: Tensor;
+  /** Written before encoding. */
+  readonly sources: SourceTensors;
   /** u32 [B]: the tokens that the next chunk starts from. */
   readonly firstToken: Tensor;
   /** u32 [steps + 1, B]: the tokens of the last chunk, its first ones included. */
   readonly tokens: Tensor;
   /** [steps, B, S] of the last chunk, if asked for. */
   readonly keptAlignments: Tensor | undefined;
+  /** f32 [1] and u32 [4]: of drawn tokens; the host writes them before each chunk. */
+  readonly temperature: Tensor;
+  readonly random: Tensor;
   readonly #gpu: Gpu;
-  readonly #network: Seq2SeqNetwork;
+  readonly #network: GeneratingNetwork;
   readonly #shape: SessionShape;
   readonly #owned: Tensor[] = [];
-  readonly #memory: Tensor;
+  /** [S, B, M], where the decoder attends. */
+  readonly #memory: Tensor | undefined;
+  /** [B, C], where it reads a context. */
+  readonly #context: Tensor | undefined;
   readonly #states: Tensor[][];
   readonly #feed: Tensor;
-  readonly #random: Tensor;
   #encodePlan: Plan | undefined;
   #plan: Plan | undefined;
 
-  private constructor(gpu: Gpu, network: Seq2SeqNetwork, shape: SessionShape, stateCount: number) {
+  private constructor(gpu: Gpu, network: GeneratingNetwork, shape: SessionShape) {
     const { B, S, steps } = shape;
-    const { decoder } = network.config;
+    const { decoder } = network.spec;
     const H = decoder.hidden_size;
     this.#gpu = gpu;
     this.#network = network;
     this.#shape = shape;
-    this.ids = this.#own('decode.ids', [S, B], 'u32');
-    this.lengths = this.#own('decode.lengths', [B], 'u32');
+    this.sources = createSourceTensors(gpu, network, shape);
+    this.#owned.push(...Object.values(this.sources));
     this.firstToken = this.#own('decode.first token', [B], 'u32');
     this.tokens = this.#own('decode.tokens', [steps + 1, B], 'u32');
-    this.keptAlignments = shape.alignments ? this.#own('decode.alignments', [steps, B, S]) : undefined;
-    this.#memory = this.#own('decode.memory', [S, B, encoderOutputSize(network.config)]);
+    const { memorySize, contextSize, stateCount } = network;
+    const keeps = shape.alignments && memorySize > 0;
+    this.keptAlignments = keeps ? this.#own('decode.alignments', [steps, B, S]) : undefined;
+    this.#memory = memorySize > 0 ? this.#own('decode.memory', [S, B, memorySize]) : undefined;
+    this.#context = contextSize > 0 ? this.#own('decode.context', [B, contextSize]) : undefined;
     this.#states = Array.from({ length: decoder.num_layers }, (_, layer) =>
       Array.from({ length: stateCount }, (_, state) => this.#own(`decode.state ${layer}.${state}`, [B, H])),
     );
     this.#feed = this.#own('decode.feed', [B, H]);
-    this.#random = this.#own('decode.random', [4], 'u32'); // bound by dropout alone, which does not run here
+    this.temperature = this.#own('decode.temperature', [1]);
+    this.random = this.#own('decode.random', [4], 'u32');
   }
 
   static async create(
     gpu: Gpu,
-    network: Seq2SeqNetwork,
+    network: GeneratingNetwork,
     pool: ScratchPool,
     shape: SessionShape,
   ): Promise<DecodeSession> {
-    const session = new DecodeSession(gpu, network, shape, network.stateCount);
+    const session = new DecodeSession(gpu, network, shape);
     const name = `B${shape.B} S${shape.S}`;
     const encode = new Tape({ software: gpu.software, subgroups: gpu.subgroups, training: false });
     const chunk = new Tape({ software: gpu.software, subgroups: gpu.subgroups, training: false });
@@ -112,53 +122,65 @@ export class DecodeSession {
   }
 
   #recordEncode(tape: Tape): void {
-    const { memory, initial } = this.#network.recordEncoder(tape, this.ids, this.lengths, this.#random);
-    recordCopy(tape, memory, this.#memory);
+    const { initial, memory, context } = this.#network.recordStart(tape, this.sources, this.random);
+    if (this.#memory && memory) recordCopy(tape, memory, this.#memory);
+    if (this.#context && context) recordCopy(tape, context, this.#context);
     this.#keepStates(tape, initial);
   }
 
   #recordChunk(tape: Tape): void {
     const { B, steps } = this.#shape;
-    const { config, parameters, targetEmbedding, outputWeight, outputBias } = this.#network;
-    const [E, V] = [targetEmbedding.dim(1), outputWeight.dim(0)];
-    const H = config.decoder.hidden_size;
+    const network = this.#network;
+    const { targetEmbedding } = network;
+    const [E, V] = [targetEmbedding.dim(1), network.outputWeight.dim(0)];
+    const H = network.spec.decoder.hidden_size;
     const embedded = tape.tensor('decode.embedded', [steps, B, E]);
     const logits = tape.tensor('decode.logits', [B, V]);
-    const decoder = new Decoder(tape, parameters, config, {
+    const first = network.contextUse === 'first_step';
+    const decoder = new Decoder(tape, network.parameters, network.spec, {
       embedded,
       initial: this.#states,
       initialFeed: this.#feed,
-      memory: this.#memory,
-      memoryLengths: this.lengths,
-      random: this.#random,
+      ...(this.#memory && { memory: this.#memory, memoryLengths: this.sources.sourceLengths }),
+      ...(this.#context && { context: broadcast(tape, this.#context, first ? 1 : steps) }),
+      random: this.random,
     });
     const firstRow = { tensor: this.tokens, offset: 0, row: B };
     recordCopyRows(tape, { tensor: this.firstToken, offset: 0, row: B }, firstRow, 1, B);
     for (let step = 0; step < steps; step++) {
       recordEmbedding(tape, this.tokens, targetEmbedding, embedded, step * B, (step + 1) * B);
       decoder.forward(step, step + 1);
-      recordMatmul(tape, {
-        m: B,
-        n: V,
-        k: H,
-        a: { tensor: decoder.output, offset: step * B * H, row: H },
-        b: { tensor: outputWeight, row: 1, column: H },
-        c: { tensor: logits, row: V },
-        bias: outputBias,
-      });
-      recordGreedyStep(tape, logits, this.tokens, step, specialIds);
+      recordLogits(tape, network, decoder.output, step, logits);
+      this.#recordChoice(tape, logits, step);
     }
     const lastRow = { tensor: this.tokens, offset: steps * B, row: B };
     recordCopyRows(tape, lastRow, { tensor: this.firstToken, offset: 0, row: B }, 1, B);
     const lastOutput = { tensor: decoder.output, offset: (steps - 1) * B * H, row: H };
     recordCopyRows(tape, lastOutput, { tensor: this.#feed, offset: 0, row: H }, B, H);
     this.#keepStates(tape, decoder.finalStates());
-    if (this.keptAlignments) recordCopy(tape, decoder.alignments, this.keptAlignments);
+    // The next chunk's first step is not the sequence's.
+    if (this.#context && first) tape.fill(this.#context, 0);
+    if (this.keptAlignments) recordCopy(tape, decoder.alignments!, this.keptAlignments);
   }
 
-  #keepStates(tape: Tape, states: readonly (readonly Tensor[])[]): void {
+  #recordChoice(tape: Tape, logits: Tensor, step: number): void {
+    if (!this.#shape.sampled) {
+      recordGreedyStep(tape, logits, this.tokens, step, specialIds);
+      return;
+    }
+    const { temperature, random } = this;
+    const site = dropoutSite('generation');
+    recordSampleStep(tape, logits, this.tokens, step, { ...specialIds, temperature, random, site });
+  }
+
+  /** States that are not given are zero. */
+  #keepStates(tape: Tape, states: readonly (readonly (Tensor | undefined)[])[]): void {
     for (const [layer, perState] of this.#states.entries()) {
-      for (const [state, kept] of perState.entries()) recordCopy(tape, states[layer]![state]!, kept);
+      for (const [state, kept] of perState.entries()) {
+        const given = states[layer]?.[state];
+        if (given) recordCopy(tape, given, kept);
+        else tape.fill(kept, 0);
+      }
     }
   }
 

@@ -1,5 +1,5 @@
 /** The attention of one translation as an SVG picture: a row for each target token, a column for each source token. */
-import type { Translation } from './seq2seq.ts';
+import type { Translation } from './tasks/seq2seq.ts';
 
 const cell = 26;
 const gap = 2;

@@ -4,11 +4,13 @@
  */
 import { LimitsError } from '../errors.ts';
 import { formatBytes } from '../gpu/gpu.ts';
-import { seq2seqParameters, type VocabularySizes } from '../nn/seq2seq-parameters.ts';
+import type { EmbeddingsConfig, StackConfig } from '../nn/model-config.ts';
+import type { DataSizes } from '../nn/network.ts';
+import { parameterSpecs } from '../nn/parameter-specs.ts';
 import { createOptimizer } from '../optim/registry.ts';
 import type { ParameterSpec } from '../scheduler/parameters.ts';
 import { sizeOf } from '../scheduler/tensor.ts';
-import type { Config } from '../train/config/types.ts';
+import type { Config, ModelConfig } from '../train/config/types.ts';
 
 /** What a device offers; `memory` in bytes, where it is known. */
 export interface Capacity {
@@ -20,8 +22,8 @@ export interface Capacity {
  * The bytes of parameters, gradients and moments.
  * @throws LimitsError naming what is too large, the limit and the keys to lower
  */
-export function checkParameterSizes(config: Config, sizes: VocabularySizes, capacity: Capacity): number {
-  const specs = seq2seqParameters(config.model, sizes);
+export function checkParameterSizes(config: Config, sizes: DataSizes, capacity: Capacity): number {
+  const specs = parameterSpecs(config.model, sizes, { frames: config.data.src.level === 'frames' });
   const bytesOf = ({ shape }: ParameterSpec) => 4 * sizeOf(shape);
   const largest = specs.reduce((a, b) => (bytesOf(b) > bytesOf(a) ? b : a));
   const { maxBufferSize, maxStorageBufferBindingSize } = capacity.limits;
@@ -46,8 +48,7 @@ export function checkParameterSizes(config: Config, sizes: VocabularySizes, capa
 }
 
 /** The keys that make a parameter large, with their values: those of its dimensions that are not far smaller than the largest. */
-function keysFor(parameter: string, { data, model }: Config, sizes: VocabularySizes): string {
-  const { encoder, decoder } = model;
+function keysFor(parameter: string, { data, model }: Config, sizes: DataSizes): string {
   const words = (limit: number | null) => (limit === null ? 'no limit' : String(limit));
   const vocabulary = /^encoder/.test(parameter)
     ? { key: 'data.src.voc_limit', size: sizes.source, value: words(data.src.voc_limit) }
@@ -55,12 +56,25 @@ function keysFor(parameter: string, { data, model }: Config, sizes: VocabularySi
   const sized = (key: string, size: number) => ({ key, size, value: String(size) });
   const candidates = [
     ...(/embedding|output/.test(parameter) ? [vocabulary] : []),
-    sized('model.encoder.hidden_size', encoder.hidden_size),
-    sized('model.decoder.hidden_size', decoder.hidden_size),
-    sized('model.encoder.embeddings.embedding_dim', encoder.embeddings.embedding_dim),
-    sized('model.decoder.embeddings.embedding_dim', decoder.embeddings.embedding_dim),
+    ...Object.entries(partsOf(model)).map(([part, { hidden_size }]) =>
+      sized(`model.${part}.hidden_size`, hidden_size),
+    ),
+    ...Object.entries(partsOf(model)).map(([part, { embeddings }]) =>
+      sized(`model.${part}.embeddings.embedding_dim`, embeddings.embedding_dim),
+    ),
   ];
   const largest = Math.max(...candidates.map(({ size }) => size));
   const guilty = candidates.filter(({ size }) => size > largest / 8);
   return guilty.map(({ key, value }) => `${key} (${value})`).join(' or ');
+}
+
+function partsOf(model: ModelConfig): Partial<Record<'encoder' | 'decoder', StackConfig & Embedded>> {
+  return {
+    ...('encoder' in model && { encoder: model.encoder }),
+    ...('decoder' in model && { decoder: model.decoder }),
+  };
+}
+
+interface Embedded {
+  readonly embeddings: EmbeddingsConfig;
 }

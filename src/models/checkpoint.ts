@@ -5,12 +5,18 @@
 
 import { decodeText } from '../data/text.ts';
 import { CheckpointError } from '../errors.ts';
+import { readSafetensors, toFloat32 } from '../train/safetensors.ts';
 import type { Trainer, TrainerState } from '../train/trainer.ts';
 import type { Moment } from '../train/update-plan.ts';
+import type { Model } from './model.ts';
 import { type ModelFiles, modelFileNames, packTensors, requireFile, unpackTensors } from './model-files.ts';
-import type { Seq2Seq } from './seq2seq.ts';
 
-export const checkpointFileNames = { optimizer: 'optimizer.safetensors', state: 'state.json' } as const;
+export const checkpointFileNames = {
+  optimizer: 'optimizer.safetensors',
+  state: 'state.json',
+  /** Of a language model in the middle of a stream: what the next chunk starts from. */
+  carried: 'carried.safetensors',
+} as const;
 
 interface StoredState extends TrainerState {
   readonly optimizer: string;
@@ -19,7 +25,7 @@ interface StoredState extends TrainerState {
 }
 
 /** Waits for the steps in flight. */
-export async function saveCheckpoint(model: Seq2Seq, trainer: Trainer): Promise<ModelFiles> {
+export async function saveCheckpoint(model: Model, trainer: Trainer): Promise<ModelFiles> {
   const { optimizer, moments } = await trainer.engine.readOptimizer();
   const state: StoredState = { optimizer, ...trainer.state, sums: await trainer.engine.readSums() };
   const named = new Map<string, Float32Array>();
@@ -27,12 +33,22 @@ export async function saveCheckpoint(model: Seq2Seq, trainer: Trainer): Promise<
     for (const [name, data] of values) named.set(`${moment}.${name}`, data);
   }
   const shapes = momentShapes(model, [...moments.keys()]);
-  return new Map([
+  const files: ModelFiles = new Map([
     [modelFileNames.weights, await model.saveWeights()],
     [checkpointFileNames.optimizer, packTensors(named, (name) => shapes.get(name)!)],
     [checkpointFileNames.state, new TextEncoder().encode(`${JSON.stringify(state, null, 2)}\n`)],
   ]);
+  const carried = await trainer.engine.readCarried();
+  if (carried) {
+    files.set(
+      checkpointFileNames.carried,
+      packTensors(new Map([[carriedName, carried]]), () => [carried.length]),
+    );
+  }
+  return files;
 }
+
+const carriedName = 'states';
 
 export interface RestoreOptions {
   /** Leave the moments at zero and count updates from none. */
@@ -45,7 +61,7 @@ export interface RestoreOptions {
 
 /** Throws CheckpointError naming what does not fit; model and trainer are then as they were. */
 export function restoreCheckpoint(
-  model: Seq2Seq,
+  model: Model,
   trainer: Trainer,
   files: ReadonlyMap<string, Uint8Array>,
   where: string,
@@ -62,6 +78,14 @@ export function restoreCheckpoint(
   if (!startOver) {
     trainer.restore(state);
     trainer.engine.writeSums(state.sums);
+    const carried = files.get(checkpointFileNames.carried);
+    if (carried) {
+      const path = `${where}: ${checkpointFileNames.carried}`;
+      const { tensors } = readSafetensors(carried, path);
+      const states = tensors.get(carriedName);
+      if (!states) throw new CheckpointError(`${path} lacks '${carriedName}'`);
+      trainer.engine.writeCarried(toFloat32(states, carriedName));
+    }
     return;
   }
   if (!resetOptimizer) trainer.engine.restore({ ...trainer.engine.state, updates: state.engine.updates });
@@ -69,7 +93,7 @@ export function restoreCheckpoint(
 }
 
 function readMoments(
-  model: Seq2Seq,
+  model: Model,
   { engine }: Trainer,
   optimizer: string,
   bytes: Uint8Array,
@@ -88,7 +112,7 @@ function readMoments(
   return new Map(engine.momentNames.map((moment) => [moment, ofMoment(moment)]));
 }
 
-function momentShapes(model: Seq2Seq, moments: readonly string[]) {
+function momentShapes(model: Model, moments: readonly string[]) {
   const shapes = [...model.shapes()];
   return new Map(moments.flatMap((moment) => shapes.map(([name, shape]) => [`${moment}.${name}`, shape])));
 }

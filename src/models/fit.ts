@@ -7,7 +7,8 @@ import { type Pairs, parallelText } from '../data/parallel.ts';
 import { ConfigError, DisposedError, UsageError } from '../errors.ts';
 import type { EndReason, ProgressReport, ValidationReport } from '../train/reports.ts';
 import type { Trainer } from '../train/trainer.ts';
-import type { Seq2Seq } from './seq2seq.ts';
+import { type TrainingSet, trainingSet } from '../train/training-set.ts';
+import type { Model } from './model.ts';
 
 export interface FitOptions {
   /** Held-out pairs: loss, scores and samples of them are reported as often as `training.validation_freq` says. */
@@ -105,13 +106,13 @@ export class Fit implements AsyncIterable<FitReport, void, void>, PromiseLike<Fi
 
 /** A model's trainer, kept from one `fit` to the next. */
 export class Fitter {
-  readonly #model: Seq2Seq;
+  readonly #model: Model;
   #trainer: Trainer | undefined;
-  #encoded: { readonly pairs: Pairs; readonly dataset: Dataset } | undefined;
+  #encoded: { readonly pairs: Pairs; readonly dataset: Dataset; readonly train: TrainingSet } | undefined;
   #busy = false;
   #disposed = false;
 
-  constructor(model: Seq2Seq) {
+  constructor(model: Model) {
     this.#model = model;
   }
 
@@ -131,7 +132,7 @@ export class Fitter {
       const { training } = this.#model.config;
       const dev = options.dev && parallelText(options.dev, 'the held-out pairs');
       this.#encoded = this.#encodePairs(pairs);
-      const { dataset } = this.#encoded;
+      const { dataset, train } = this.#encoded;
       this.#trainer ??= await this.#model.trainer(dataset);
       const { engine, epoch } = this.#trainer.state;
       const { updates, epochs } = options;
@@ -143,7 +144,7 @@ export class Fitter {
               epochs: epochs === undefined ? null : epoch + epochs,
             };
       this.#trainer.change({
-        train: dataset,
+        train,
         training: { ...training, ...end, logging_freq: options.logEvery ?? training.logging_freq },
         validate: dev && (() => this.#model.evaluate(dev, { samples: training.print_valid_sents })),
       });
@@ -157,7 +158,8 @@ export class Fitter {
   /** The pairs as ids: once for each array, so that going on with it finds its place in the epoch. */
   #encodePairs(pairs: Pairs) {
     if (this.#encoded?.pairs === pairs) return this.#encoded;
-    return { pairs, dataset: this.#model.encodeTraining(parallelText(pairs)) };
+    const dataset = this.#model.encodeTraining(parallelText(pairs));
+    return { pairs, dataset, train: trainingSet(dataset, this.#model.config.training) };
   }
 
   dispose(): void {

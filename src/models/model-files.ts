@@ -4,18 +4,20 @@
  */
 
 import { decodeText } from '../data/text.ts';
-import { Vocabulary } from '../data/vocabulary.ts';
+import { Vocabulary, type VocabularyKind } from '../data/vocabulary.ts';
 import { CheckpointError } from '../errors.ts';
 import type { Shape } from '../scheduler/tensor.ts';
 import { formatConfig, parseConfig } from '../train/config/parse.ts';
 import type { Config } from '../train/config/types.ts';
 import { readSafetensors, toFloat32, writeSafetensors } from '../train/safetensors.ts';
-import type { Vocabularies } from './prepare-data.ts';
+import { readsCharacters, type Vocabularies, vocabularyKinds } from './prepare-data.ts';
 
 export const modelFileNames = {
   config: 'config.yaml',
   sourceVocabulary: 'src_vocab.txt',
   targetVocabulary: 'trg_vocab.txt',
+  /** Only of models that read characters. */
+  characterVocabulary: 'char_vocab.txt',
   weights: 'model.safetensors',
 } as const;
 
@@ -24,11 +26,43 @@ export type ModelFiles = Map<string, Uint8Array>;
 /** The parts that do not change in training. */
 export function describeModel(config: Config, vocabularies: Vocabularies): ModelFiles {
   const encoder = new TextEncoder();
-  return new Map([
-    [modelFileNames.config, encoder.encode(formatConfig(config))],
-    [modelFileNames.sourceVocabulary, encoder.encode(vocabularies.source.toText())],
-    [modelFileNames.targetVocabulary, encoder.encode(vocabularies.target.toText())],
-  ]);
+  const { source, target, characters } = vocabularies;
+  const texts: [string, string][] = [
+    [modelFileNames.config, formatConfig(config)],
+    [modelFileNames.sourceVocabulary, source.toText()],
+    [modelFileNames.targetVocabulary, target.toText()],
+  ];
+  if (characters) texts.push([modelFileNames.characterVocabulary, characters.toText()]);
+  return new Map(texts.map(([name, text]) => [name, encoder.encode(text)]));
+}
+
+/** The names of the files that a model of this configuration consists of. */
+export function namesOfFiles(config: Config): string[] {
+  const { characterVocabulary, ...always } = modelFileNames;
+  return [...Object.values(always), ...(readsCharacters(config.model) ? [characterVocabulary] : [])];
+}
+
+/**
+ * The vocabularies of a model from the texts of their files, which `read` gives by name.
+ * @throws DataError naming the file and the line that is wrong
+ */
+export function readVocabularies(
+  config: Config,
+  read: (name: string) => string,
+  pathOf: (name: string) => string,
+): Vocabularies {
+  const kinds = vocabularyKinds(config);
+  const vocabulary = (name: string, kind: VocabularyKind) => {
+    const content = read(name);
+    // A language model reads no source.
+    return kind === 'labels' && content.trim() === ''
+      ? new Vocabulary([], kind)
+      : Vocabulary.fromText(content, pathOf(name), kind);
+  };
+  const source = vocabulary(modelFileNames.sourceVocabulary, kinds.source);
+  const target = config.data.share_vocab ? source : vocabulary(modelFileNames.targetVocabulary, kinds.target);
+  if (!readsCharacters(config.model)) return { source, target };
+  return { source, target, characters: vocabulary(modelFileNames.characterVocabulary, 'text') };
 }
 
 /** Throws CheckpointError naming a file that is missing or does not read. */
@@ -37,18 +71,19 @@ export function readModelDescription(
   where = 'the model',
 ): { config: Config; vocabularies: Vocabularies } {
   const config = parseConfig(text(files, modelFileNames.config, where), { source: `${where}: config.yaml` });
-  const vocabulary = (name: string) => Vocabulary.fromText(text(files, name, where), `${where}: ${name}`);
-  const source = vocabulary(modelFileNames.sourceVocabulary);
-  const target = config.data.share_vocab ? source : vocabulary(modelFileNames.targetVocabulary);
-  return { config, vocabularies: { source, target } };
+  const vocabularies = readVocabularies(
+    config,
+    (name) => text(files, name, where),
+    (name) => `${where}: ${name}`,
+  );
+  return { config, vocabularies };
 }
 
 export function requireFile(files: ReadonlyMap<string, Uint8Array>, name: string, where: string): Uint8Array {
   const bytes = files.get(name);
   if (!bytes) {
-    throw new CheckpointError(
-      `${where} has no ${name}: a model is ${Object.values(modelFileNames).join(', ')}`,
-    );
+    const { characterVocabulary: _, ...always } = modelFileNames;
+    throw new CheckpointError(`${where} has no ${name}: a model is ${Object.values(always).join(', ')}`);
   }
   return bytes;
 }

@@ -1,10 +1,12 @@
-/** From paired lines to what a model trains on: tokenisers, vocabularies and datasets, as a configuration says. */
+/** From examples to what a model trains on: tokenisers, vocabularies and datasets, as a configuration says. */
 import { type Corpus, tokenizeCorpus } from '../data/corpus.ts';
 import { type Dataset, encodeCorpus } from '../data/dataset.ts';
+import { type Forms, isLabels } from '../data/forms.ts';
 import type { ParallelText } from '../data/parallel.ts';
 import { createTokenizer, type Tokenizer } from '../data/tokenizer.ts';
-import { Vocabulary } from '../data/vocabulary.ts';
-import type { DataConfig, SideConfig } from '../train/config/types.ts';
+import { countTokens, type TokenCounts, Vocabulary, type VocabularyKind } from '../data/vocabulary.ts';
+import { DataError } from '../errors.ts';
+import type { Config, DataConfig, ModelConfig, SideConfig } from '../train/config/types.ts';
 
 export interface Tokenizers {
   readonly source: Tokenizer;
@@ -12,50 +14,152 @@ export interface Tokenizers {
 }
 
 export interface Vocabularies {
+  /** Of frames the names of their numbers. */
   readonly source: Vocabulary;
   readonly target: Vocabulary;
+  /** Of the characters of source tokens, where a model reads them. */
+  readonly characters?: Vocabulary;
 }
 
-export function createTokenizers({ src, trg }: DataConfig): Tokenizers {
-  return { source: createTokenizer(src), target: createTokenizer(trg) };
+/** What the two sides of a model's examples are. */
+export function formsOf({ model, data }: Pick<Config, 'model' | 'data'>): Forms {
+  const frames = data.src.level === 'frames';
+  switch (model.type) {
+    case 'seq2seq':
+      return { source: frames ? 'frames' : 'text', target: 'text' };
+    case 'tagger':
+      return { source: frames ? 'frames' : 'tokens', target: 'tags' };
+    case 'classifier':
+      return { source: frames ? 'frames' : 'tokens', target: 'label' };
+    case 'generator':
+      return { source: frames ? 'frames' : 'label', target: 'text' };
+    case 'language_model':
+      return { source: 'none', target: 'text' };
+    default:
+      return model satisfies never;
+  }
 }
 
-/** Training pairs as tokens, empty and too long ones dropped. */
-export function tokenizeTraining(text: ParallelText, data: DataConfig): Corpus {
+/** Whether a model reads the characters of its source tokens. */
+export function readsCharacters(model: ModelConfig): boolean {
+  return model.type === 'tagger' && model.characters.use;
+}
+
+export function createTokenizers(config: Pick<Config, 'model' | 'data'>): Tokenizers {
+  const { src, trg } = config.data;
+  const forms = formsOf(config);
+  const whole = ({ lowercase }: SideConfig) => createTokenizer({ level: 'line', lowercase });
+  const words = ({ level, lowercase }: SideConfig) =>
+    createTokenizer({ level: level === 'frames' ? 'word' : level, lowercase });
+  const tags = createTokenizer({ level: 'word' });
+  return {
+    source: forms.source === 'label' ? whole(src) : words(src),
+    target: forms.target === 'label' ? whole(trg) : forms.target === 'tags' ? tags : words(trg),
+  };
+}
+
+/** Training examples as tokens, empty and too long ones dropped. */
+export function tokenizeTraining(text: ParallelText, config: Pick<Config, 'model' | 'data'>): Corpus {
+  const { src, trg } = config.data;
   return tokenizeCorpus(text, {
-    ...createTokenizers(data),
-    ...(data.src.max_length !== null && { maxSourceLength: data.src.max_length }),
-    ...(data.trg.max_length !== null && { maxTargetLength: data.trg.max_length }),
+    ...createTokenizers(config),
+    forms: formsOf(config),
+    ...(src.max_length !== null && { maxSourceLength: src.max_length }),
+    ...(trg.max_length !== null && { maxTargetLength: trg.max_length }),
   });
 }
 
 /** Vocabularies of a training corpus; `given` ones (from files) are used as they are. */
 export function buildVocabularies(
   corpus: Corpus,
-  data: DataConfig,
+  config: Pick<Config, 'model' | 'data'>,
   given: Partial<Vocabularies> = {},
 ): Vocabularies {
-  const options = ({ voc_limit, voc_min_freq }: SideConfig) => ({
-    ...(voc_limit !== null && { limit: voc_limit }),
-    minFrequency: voc_min_freq,
-  });
+  const { data, model } = config;
+  const forms = formsOf(config);
   if (data.share_vocab) {
     const shared =
       given.source ??
       given.target ??
-      Vocabulary.build([corpus.source.counts, corpus.target.counts], options(data.src));
+      Vocabulary.build([corpus.source.counts, corpus.target.counts], optionsOf(data.src));
     return { source: shared, target: shared };
   }
+  const target =
+    given.target ??
+    (isLabels(forms.target)
+      ? Vocabulary.labels(corpus.target.counts)
+      : Vocabulary.build(corpus.target.counts, optionsOf(data.trg)));
   return {
-    source: given.source ?? Vocabulary.build(corpus.source.counts, options(data.src)),
-    target: given.target ?? Vocabulary.build(corpus.target.counts, options(data.trg)),
+    source: given.source ?? sourceVocabulary(corpus, data, forms),
+    target,
+    ...(readsCharacters(model) && { characters: characterVocabulary(corpus.source.counts) }),
   };
 }
 
-export function encodePairs(corpus: Corpus, vocabularies: Vocabularies, data: DataConfig): Dataset {
+function optionsOf({ voc_limit, voc_min_freq }: SideConfig) {
+  return { ...(voc_limit !== null && { limit: voc_limit }), minFrequency: voc_min_freq };
+}
+
+function sourceVocabulary(corpus: Corpus, { src }: DataConfig, forms: Forms): Vocabulary {
+  if (forms.source === 'none') return new Vocabulary([], 'labels');
+  if (forms.source === 'frames') {
+    const size = corpus.frames?.[0]?.size ?? 0;
+    return new Vocabulary(
+      Array.from({ length: size }, (_, index) => `x${index}`),
+      'labels',
+    );
+  }
+  if (forms.source === 'label') return Vocabulary.labels(corpus.source.counts);
+  return Vocabulary.build(corpus.source.counts, optionsOf(src));
+}
+
+/** Every character of the training text's tokens. */
+function characterVocabulary(words: TokenCounts): Vocabulary {
+  return Vocabulary.build(countTokens(Array.from(words.keys(), (word) => Array.from(word))));
+}
+
+/** What kind each vocabulary of a model is, to read them from files. */
+export function vocabularyKinds(
+  config: Pick<Config, 'model' | 'data'>,
+): Record<'source' | 'target', VocabularyKind> {
+  const forms = formsOf(config);
+  return {
+    source: isLabels(forms.source) ? 'labels' : 'text',
+    target: isLabels(forms.target) ? 'labels' : 'text',
+  };
+}
+
+/** @throws DataError where a class to generate from is not one that the model knows, or frames are of another size */
+export function encodePairs(
+  corpus: Corpus,
+  vocabularies: Vocabularies,
+  config: Pick<Config, 'model' | 'data'>,
+): Dataset {
+  const forms = formsOf(config);
+  const { source, target, characters } = vocabularies;
+  if (forms.source === 'label') {
+    for (const name of corpus.source.types) expectKnown(name, source, corpus.report.name);
+  }
+  for (const frames of corpus.frames ?? []) {
+    if (frames.size === source.size) continue;
+    throw new DataError(
+      `${corpus.report.name}: a step has ${frames.size} numbers, but the model reads ${source.size}.`,
+    );
+  }
   return encodeCorpus(corpus, {
-    sourceVocabulary: vocabularies.source,
-    targetVocabulary: vocabularies.target,
-    reverseSource: data.reverse_source,
+    sourceVocabulary: source,
+    targetVocabulary: target,
+    characterVocabulary: characters,
+    reverseSource: config.data.reverse_source,
+    forms,
   });
+}
+
+/** A class that a model generates from must be one that it was trained on. */
+export function expectKnown(name: string, classes: Vocabulary, where: string): void {
+  if (classes.has(name)) return;
+  const known = classes.tokens.slice(0, 20).join(', ');
+  throw new DataError(
+    `${where}: '${name}' is not a class of this model; it has ${known}${classes.size > 20 ? ', …' : ''}.`,
+  );
 }

@@ -1,27 +1,42 @@
-/** The metrics that `testing.eval_metrics` names, of decoded lines against their references. */
-import type { Tokenizer } from '../data/tokenizer.ts';
+/** The metrics that `testing.eval_metrics` names, of a model's outputs against their references. */
 import type { EvalMetric, TestingConfig } from '../train/config/types.ts';
-import { sequenceAccuracy } from '../train/metrics/accuracy.ts';
+import { sequenceAccuracy, tokenAccuracy } from '../train/metrics/accuracy.ts';
+import { bitsPerCharacter } from '../train/metrics/bits.ts';
 import { corpusBleu } from '../train/metrics/bleu.ts';
+import { classificationScores } from '../train/metrics/classification.ts';
 import { sequenceErrorRate, tokenErrorRate } from '../train/metrics/error-rate.ts';
+import { entityScores, isEntityTag } from '../train/metrics/tagging.ts';
 import type { TextScores } from '../train/reports.ts';
 
+/** Outputs and references side by side, as lines and as tokens. */
+export interface Scored {
+  readonly hypotheses: readonly string[];
+  readonly references: readonly string[];
+  readonly hypothesisTokens: readonly (readonly string[])[];
+  readonly referenceTokens: readonly (readonly string[])[];
+  /** Of a tagger the tags are tokens, and their accuracy is that of the outputs. */
+  readonly tags: boolean;
+  /** Of the teacher-forced pass; absent where only a part of its lines is scored. */
+  readonly forced?: { readonly accuracy: number; readonly nll: number; readonly characters: number };
+}
+
+/** Whether a metric needs the model's own outputs. */
+export function needsOutputs(metric: EvalMetric, tags: boolean): boolean {
+  if (metric === 'bits_per_character') return false;
+  return metric !== 'token_accuracy' || tags;
+}
+
 /**
- * `token_accuracy` is not of the lines but of the teacher-forced pass: the caller gives it.
  * WER is the share of lines that are not right in full, PER edits per reference token (as in grapheme-to-phoneme
- * work); both in per cent, as is BLEU. Accuracies are shares, 0 to 1.
+ * work); both in per cent, as is BLEU. All others are shares, 0 to 1, or bits.
  */
-export function scoreLines(
-  hypotheses: readonly string[],
-  references: readonly string[],
-  tokenizer: Tokenizer,
-  testing: TestingConfig,
-  tokenAccuracy: number,
-): TextScores {
-  const tokens = (lines: readonly string[]) => lines.map((line) => tokenizer.tokenize(line));
-  const [hypothesisTokens, referenceTokens] = [tokens(hypotheses), tokens(references)];
+export function scoreOutputs(scored: Scored, testing: TestingConfig): TextScores {
+  const { hypotheses, references, hypothesisTokens, referenceTokens, tags, forced } = scored;
   const of: Readonly<Record<EvalMetric, () => TextScores>> = {
-    token_accuracy: () => ({ token_accuracy: tokenAccuracy }),
+    token_accuracy: () => {
+      if (tags) return { token_accuracy: tokenAccuracy(hypothesisTokens, referenceTokens).rate };
+      return forced ? { token_accuracy: forced.accuracy } : {};
+    },
     sequence_accuracy: () => ({
       sequence_accuracy: sequenceAccuracy(hypothesisTokens, referenceTokens).rate,
     }),
@@ -31,6 +46,16 @@ export function scoreLines(
       const { score, signature } = corpusBleu(hypotheses, references, testing.sacrebleu_cfg);
       return { bleu: score, bleu_signature: signature };
     },
+    accuracy: () => ({ accuracy: classificationScores(hypotheses, references).accuracy }),
+    macro_f1: () => ({ macro_f1: classificationScores(hypotheses, references).macroF1 }),
+    entity_f1: () => {
+      // Parts of speech mark no entities.
+      if (!referenceTokens.flat().every(isEntityTag)) return {};
+      const { f1, precision, recall } = entityScores(hypothesisTokens, referenceTokens);
+      return { entity_f1: f1, entity_precision: precision, entity_recall: recall };
+    },
+    bits_per_character: () =>
+      forced ? { bits_per_character: bitsPerCharacter(forced.nll, forced.characters) } : {},
   };
   return Object.assign({}, ...testing.eval_metrics.map((metric) => of[metric]()));
 }

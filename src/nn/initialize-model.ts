@@ -16,14 +16,14 @@ import {
   pytorchRecurrent,
   zeroRow,
 } from './initialize.ts';
-import type { Initializer, ModelConfig } from './model-config.ts';
+import type { CommonConfig, Initializer } from './model-config.ts';
 
 /** In PyTorch's order of the LSTM's gates i, f, g, o. */
 const forgetGate = 1;
 
 /** Values by parameter name; the same seed gives the same values on every machine. */
 export function* initialValues(
-  config: ModelConfig,
+  config: CommonConfig,
   parameters: ParameterStore,
   seed: number,
 ): Generator<[name: string, values: Float32Array<ArrayBuffer>]> {
@@ -39,11 +39,17 @@ interface Choice {
   readonly fixed?: readonly Fixed[];
 }
 
-function choose(config: ModelConfig, parameters: ParameterStore, name: string, shape: Shape): Choice {
+/** pytorch-crf's way: uniform in ±0.1. */
+const transitionRange = 0.1;
+
+function choose(config: CommonConfig, parameters: ParameterStore, name: string, shape: Shape): Choice {
   const columns = shape.at(-1)!;
+  if (name.startsWith('crf.')) return { way: { kind: 'uniform', range: transitionRange } };
+  if (name.includes('.initial.')) return { way: { kind: 'zeros' } };
   if (name.endsWith('embedding.weight')) {
     const way = ways(config.embed_initializer, pytorchEmbedding, config.embed_init_weight, config.init_gain);
-    return { way, fixed: [zeroRow(PAD_ID, columns)] };
+    // A table of classes has no padding.
+    return name === 'input.embedding.weight' ? { way } : { way, fixed: [zeroRow(PAD_ID, columns)] };
   }
   const isRecurrent = /\.rnn\.(weight|bias)_(ih|hh)_l\d+/.test(name);
   const hidden = isRecurrent ? parameters.get(name.replace(/(weight|bias)_(ih|hh)/, 'weight_hh')).dim(1) : 0;
@@ -56,7 +62,7 @@ function choose(config: ModelConfig, parameters: ParameterStore, name: string, s
   return { way: ways(config.initializer, standard, config.init_weight, config.init_gain, blocks) };
 }
 
-function chooseBias(config: ModelConfig, parameters: ParameterStore, name: string, hidden: number): Choice {
+function chooseBias(config: CommonConfig, parameters: ParameterStore, name: string, hidden: number): Choice {
   const inputs = hidden || inputsOf(parameters, name);
   const byName: Readonly<Record<typeof config.bias_initializer, Initialization>> = {
     pytorch: hidden ? pytorchRecurrent(hidden) : pytorchLinear(inputs),

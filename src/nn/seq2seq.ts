@@ -1,57 +1,43 @@
 /**
- * The encoder–decoder with Luong attention as the scheduler sees it: parameters, and what records its passes on a
- * tape (Luong, Pham & Manning 2015, "Effective Approaches to Attention-based Neural Machine Translation").
- * The public model with vocabularies, training and files around it is `models/seq2seq.ts`.
+ * The encoder–decoder as the scheduler sees it: parameters, and what records its passes on a tape; with attention (Luong,
+ * Pham & Manning 2015, "Effective Approaches to Attention-based Neural Machine Translation") or with one fixed context
+ * (Cho et al. 2014; Sutskever et al. 2014). The public model with vocabularies, training and files around it is
+ * `models/model.ts`.
  */
 import { PAD_ID } from '../data/special-tokens.ts';
 import type { Gpu } from '../gpu/gpu.ts';
 import { cells } from '../ops/cells/registry.ts';
-import { crossEntropy } from '../ops/cross-entropy.ts';
-import { dropout } from '../ops/dropout.ts';
-import { embedding } from '../ops/embedding.ts';
 import { ParameterStore } from '../scheduler/parameters.ts';
 import type { Tape } from '../scheduler/tape.ts';
 import type { Tensor } from '../scheduler/tensor.ts';
-import { recordBridge } from './bridge.ts';
-import { Decoder } from './decoder.ts';
-import { dropoutSite } from './dropout-sites.ts';
-import { recordEncoder } from './encoder.ts';
+import { recordBridge, recordContextBridge } from './bridge.ts';
+import { recordContext } from './context.ts';
+import type { Decoder, DecoderStart } from './decoder.ts';
+import { type Encoded, recordEncoder } from './encoder.ts';
+import { type GeneratingNetwork, recordDecoder, recordWordLoss } from './generating.ts';
 import { initialValues } from './initialize-model.ts';
-import type { ModelConfig } from './model-config.ts';
-import { seq2seqParameters, type VocabularySizes } from './seq2seq-parameters.ts';
+import { encoderOutputSize, type Seq2SeqConfig } from './model-config.ts';
+import type { BatchTensors, DataSizes, LossOptions, SourceTensors, StepTensors } from './network.ts';
+import { parameterSpecs, type SpecOptions } from './parameter-specs.ts';
 
-/** A batch on the device. */
-export interface PairTensors {
-  /** u32 [S, B] */
-  readonly source: Tensor;
-  /** u32 [B] */
-  readonly sourceLengths: Tensor;
-  /** u32 [T, B]: what the decoder reads, from `<s>` on. */
-  readonly targetInput: Tensor;
-  /** u32 [T, B]: what it is to predict, up to `</s>`. */
-  readonly targetOutput: Tensor;
-}
-
-/** What every training step shares and the host rewrites. */
-export interface StepTensors {
-  /** u32 [4]: seed and step of the dropout masks. */
-  readonly random: Tensor;
-  /** f32 [1]: what the summed loss is multiplied by before it is differentiated. */
-  readonly scale: Tensor;
-  /** f32 [8]: sums over steps, see `crossEntropy`. */
-  readonly statistics: Tensor;
-}
-
-export class Seq2SeqNetwork {
-  readonly config: ModelConfig;
-  readonly sizes: VocabularySizes;
+export class Seq2SeqNetwork implements GeneratingNetwork {
+  readonly config: Seq2SeqConfig;
+  readonly sizes: DataSizes;
   readonly parameters: ParameterStore;
+  readonly frameSize: number | undefined;
+  readonly readsCharacters = false;
+  readonly contextUse = 'every_step';
 
   /** @throws LimitsError where a parameter is larger than what the device binds */
-  constructor(gpu: Gpu, config: ModelConfig, sizes: VocabularySizes) {
+  constructor(gpu: Gpu, config: Seq2SeqConfig, sizes: DataSizes, options: SpecOptions = {}) {
     this.config = config;
     this.sizes = sizes;
-    this.parameters = new ParameterStore(gpu, seq2seqParameters(config, sizes));
+    this.frameSize = options.frames ? sizes.source : undefined;
+    this.parameters = new ParameterStore(gpu, parameterSpecs(config, sizes, options));
+  }
+
+  get spec(): Seq2SeqConfig {
+    return this.config;
   }
 
   initialize(seed: number): void {
@@ -60,9 +46,21 @@ export class Seq2SeqNetwork {
     }
   }
 
-  /** States a layer carries: 2 for LSTM (h, c), else 1. */
   get stateCount(): number {
     return cells.get(this.config).states.length;
+  }
+
+  get #attends(): boolean {
+    return this.config.decoder.attention.score !== 'none';
+  }
+
+  get memorySize(): number {
+    return this.#attends ? encoderOutputSize(this.config) : 0;
+  }
+
+  get contextSize(): number {
+    const reads = !this.#attends && this.config.decoder.context_use !== 'initial_state';
+    return reads ? encoderOutputSize(this.config) : 0;
   }
 
   get targetEmbedding(): Tensor {
@@ -79,47 +77,55 @@ export class Seq2SeqNetwork {
     return this.parameters.get('decoder.output.bias');
   }
 
-  /** Memory [S, B, M] and the decoder's initial states by layer and state, [B, H]. */
-  recordEncoder(
-    tape: Tape,
-    ids: Tensor,
-    lengths: Tensor,
-    random: Tensor,
-  ): { memory: Tensor; initial: Tensor[][] } {
-    const inputs = { ids, lengths, random, paddingIndex: PAD_ID };
-    const { memory, finalStates } = recordEncoder(tape, this.parameters, this.config, inputs);
-    return { memory, initial: recordBridge(tape, this.parameters, this.config, finalStates) };
-  }
-
-  /** The whole teacher-forced forward pass: h̃ [T, B, H] and alignments [T, B, S]. */
-  recordForward(tape: Tape, batch: PairTensors, random: Tensor): { output: Tensor; alignments: Tensor } {
-    const { memory, initial } = this.recordEncoder(tape, batch.source, batch.sourceLengths, random);
-    const embedded = embedding(tape, batch.targetInput, this.targetEmbedding, { paddingIndex: PAD_ID });
-    const probability = this.config.decoder.embeddings.dropout;
-    const decoder = new Decoder(tape, this.parameters, this.config, {
-      embedded: dropout(tape, embedded, { probability, site: dropoutSite('target embedding'), random }),
-      initial,
-      memory,
-      memoryLengths: batch.sourceLengths,
+  recordEncoder(tape: Tape, { source, sourceLengths: lengths }: SourceTensors, random: Tensor): Encoded {
+    return recordEncoder(tape, this.parameters, this.config, {
+      source,
+      lengths,
       random,
+      paddingIndex: PAD_ID,
     });
-    decoder.run();
-    return decoder;
   }
 
-  /** The summed cross-entropy, added to `step.statistics`; on a training tape the backward pass too. */
-  recordLoss(tape: Tape, batch: PairTensors, step: StepTensors, labelSmoothing: number): void {
-    const { output } = this.recordForward(tape, batch, step.random);
-    crossEntropy(tape, {
-      hidden: output,
-      weight: this.outputWeight,
-      bias: this.outputBias,
-      targets: batch.targetOutput,
-      ignoreIndex: PAD_ID,
-      labelSmoothing,
-      scale: step.scale,
-      statistics: step.statistics,
-    });
+  recordStart(tape: Tape, source: SourceTensors, random: Tensor): DecoderStart {
+    return this.recordStartFrom(tape, this.recordEncoder(tape, source, random), source.sourceLengths);
+  }
+
+  /** The decoder's start from encoded rows whose lengths are u32 [B]. */
+  recordStartFrom(tape: Tape, encoded: Encoded, lengths: Tensor): DecoderStart {
+    const { decoder } = this.config;
+    if (this.#attends) {
+      const initial = recordBridge(tape, this.parameters, this.config, encoded.finalStates());
+      return { initial, memory: encoded.memory, memoryLengths: lengths };
+    }
+    const { context_use, context: kind } = decoder;
+    // The last state starts each layer from the encoder's own; it is read as a vector only where a step reads it.
+    const startsFromStates = kind === 'last' && context_use !== 'every_step';
+    const context =
+      kind === 'last' && context_use === 'initial_state'
+        ? undefined
+        : recordContext(tape, this.parameters, kind, encoded, lengths).context;
+    let initial: DecoderStart['initial'] = [];
+    if (startsFromStates) initial = recordBridge(tape, this.parameters, this.config, encoded.finalStates());
+    else if (context_use !== 'every_step') {
+      initial = recordContextBridge(tape, this.parameters, this.config, context!);
+    }
+    return { initial, ...(context_use !== 'initial_state' && { context: context! }) };
+  }
+
+  /** The whole forward pass on the reference's words: what the projection reads [T, B, H], and alignments [T, B, S]. */
+  recordForward(
+    tape: Tape,
+    batch: Omit<BatchTensors, 'targetOutput'>,
+    step: Pick<StepTensors, 'random' | 'sampling'>,
+    forcing?: LossOptions['forcing'],
+  ): Decoder {
+    const start = this.recordStart(tape, batch, step.random);
+    return recordDecoder(tape, this, start, batch, step, forcing);
+  }
+
+  recordLoss(tape: Tape, batch: BatchTensors, step: StepTensors, options: LossOptions): void {
+    const decoder = this.recordForward(tape, batch, step, options.forcing);
+    recordWordLoss(tape, this, decoder, batch, step, options);
     tape.backward();
   }
 

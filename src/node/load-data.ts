@@ -1,13 +1,16 @@
 /** The text that a configuration names, from files. */
+import { dirname, resolve } from 'node:path';
 import type { Corpus } from '../data/corpus.ts';
+import type { Frames } from '../data/frames.ts';
 import type { ParallelText } from '../data/parallel.ts';
 import { decodeText } from '../data/text.ts';
-import { Vocabulary } from '../data/vocabulary.ts';
+import { Vocabulary, type VocabularyKind } from '../data/vocabulary.ts';
 import { DataError } from '../errors.ts';
-import { tokenizeTraining, type Vocabularies } from '../models/prepare-data.ts';
+import { tokenizeTraining, type Vocabularies, vocabularyKinds } from '../models/prepare-data.ts';
 import { isTsv } from '../train/config/data-keys.ts';
 import type { Config, DataConfig } from '../train/config/types.ts';
-import { readBytes, readParallel, readTsv } from './text-files.ts';
+import { readBytes, readLines, readParallel, readTsv } from './text-files.ts';
+import { loadFrames } from './vector-files.ts';
 
 /** What was read, for a first look before training starts. */
 export interface TrainingData {
@@ -18,22 +21,49 @@ export interface TrainingData {
 }
 
 /** Throws DataError naming the key and the file that cannot be read, or is not what it should be. */
-export async function loadTrainingData({ data }: Config): Promise<TrainingData> {
+export async function loadTrainingData(config: Config): Promise<TrainingData> {
+  const { data } = config;
   const load = (key: 'train' | 'dev' | 'test') => {
     const path = data[key];
     return path === null ? undefined : named(`data.${key}`, loadPairs(path, data));
   };
   const text = (await load('train'))!;
-  const corpus = tokenizeTraining(text, data);
+  const corpus = tokenizeTraining(text, config);
   return { text, corpus, dev: await load('dev'), test: await load('test') };
 }
 
-/** Pairs of `data.train`, `data.dev` or `data.test`: a TSV file, or two parallel files with a common prefix. */
+/**
+ * Examples of `data.train`, `data.dev` or `data.test`: a TSV file, two parallel files with a common prefix, or a file of
+ * lines. Where the source is frames, its lines name their files.
+ */
 export async function loadPairs(path: string, data: DataConfig): Promise<ParallelText> {
+  const text = await readText(path, data);
+  return data.src.level === 'frames' ? readFrames(text, dirname(path)) : text;
+}
+
+async function readText(path: string, data: DataConfig): Promise<ParallelText> {
   if (data.dataset_type === 'tsv') {
     return readTsv(path, { sourceColumn: data.source_column, targetColumn: data.target_column });
   }
+  if (data.dataset_type === 'lines') {
+    const { name, lines } = await readLines(path);
+    return { name, source: lines.map(() => ''), target: lines };
+  }
   return readParallel(`${path}.${data.src.lang}`, `${path}.${data.trg.lang}`);
+}
+
+/** The vectors of sources that are given as paths, from `folder` on. */
+async function readFrames(text: ParallelText, folder: string): Promise<ParallelText> {
+  const frames: Frames[] = [];
+  for (const [index, path] of text.source.entries()) {
+    try {
+      frames.push(await loadFrames(resolve(folder, path)));
+    } catch (error) {
+      if (!(error instanceof DataError)) throw error;
+      throw new DataError(`${text.name}: line ${index + 1}: ${error.message}`, { cause: error });
+    }
+  }
+  return { ...text, frames };
 }
 
 /**
@@ -46,16 +76,20 @@ export async function loadTestPairs(data: DataConfig): Promise<ParallelText | un
 
 /** Other pairs for a model: a TSV file by its name, else the prefix of parallel files. */
 export function loadOtherPairs(path: string, data: DataConfig): Promise<ParallelText> {
-  return loadPairs(path, { ...data, dataset_type: isTsv(path) ? 'tsv' : 'plain' });
+  const { dataset_type } = data;
+  const plain = dataset_type === 'tsv' ? 'plain' : dataset_type;
+  return loadPairs(path, { ...data, dataset_type: isTsv(path) ? 'tsv' : plain });
 }
 
 /** Vocabularies that the configuration takes from files. */
-export async function loadVocabularies({ src, trg }: DataConfig): Promise<Partial<Vocabularies>> {
-  const load = async (key: string, path: string) =>
-    Vocabulary.fromText(decodeText(await named(key, readBytes(path)), path), path);
+export async function loadVocabularies(config: Config): Promise<Partial<Vocabularies>> {
+  const { src, trg } = config.data;
+  const kinds = vocabularyKinds(config);
+  const load = async (key: string, path: string, kind: VocabularyKind) =>
+    Vocabulary.fromText(decodeText(await named(key, readBytes(path)), path), path, kind);
   return {
-    ...(src.voc_file !== null && { source: await load('data.src.voc_file', src.voc_file) }),
-    ...(trg.voc_file !== null && { target: await load('data.trg.voc_file', trg.voc_file) }),
+    ...(src.voc_file !== null && { source: await load('data.src.voc_file', src.voc_file, kinds.source) }),
+    ...(trg.voc_file !== null && { target: await load('data.trg.voc_file', trg.voc_file, kinds.target) }),
   };
 }
 

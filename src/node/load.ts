@@ -1,8 +1,8 @@
 /** `load` for Node: as in a browser, and from a run folder on disk. */
 import { fileURLToPath } from 'node:url';
 import type { Gpu } from '../gpu/gpu.ts';
+import type { AnyModel } from '../models/kinds.ts';
 import { load as loadAnywhere, type ModelSource } from '../models/load.ts';
-import type { Seq2Seq } from '../models/seq2seq.ts';
 import { loadRun } from './load-run.ts';
 
 export interface LoadOptions {
@@ -15,12 +15,16 @@ export interface LoadOptions {
  * a `Map` of files.
  * @throws CheckpointError, ConfigError or DataError naming the file that is missing, damaged or of another model
  */
-export async function load(gpu: Gpu, from: ModelSource, options: LoadOptions = {}): Promise<Seq2Seq> {
+export async function load<M extends AnyModel = AnyModel>(
+  gpu: Gpu,
+  from: ModelSource,
+  options: LoadOptions = {},
+): Promise<M> {
   const path = localPath(from);
-  if (path === undefined) return await loadAnywhere(gpu, from);
+  if (path === undefined) return await loadAnywhere<M>(gpu, from);
   const { model, warnings } = await loadRun(gpu, path);
   for (const warning of warnings) options.onWarning?.(warning);
-  return model;
+  return model as M;
 }
 
 function localPath(from: ModelSource): string | undefined {

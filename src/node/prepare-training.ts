@@ -8,15 +8,15 @@ import { type Dataset, describeUnknown } from '../data/dataset.ts';
 import { LimitsError, ShapeError } from '../errors.ts';
 import { formatBytes, type Gpu } from '../gpu/gpu.ts';
 import { checkParameterSizes } from '../models/check-sizes.ts';
-import { createTokenizers, encodePairs, type Vocabularies } from '../models/prepare-data.ts';
-import { Seq2Seq } from '../models/seq2seq.ts';
+import { type AnyModel, createModel } from '../models/kinds.ts';
+import { createTokenizers, encodePairs, formsOf, type Vocabularies } from '../models/prepare-data.ts';
 import type { Config } from '../train/config/types.ts';
 import type { Trainer } from '../train/trainer.ts';
 import type { TrainingData } from './load-data.ts';
 
 export interface PreparedTraining {
   readonly config: Config;
-  readonly model: Seq2Seq;
+  readonly model: AnyModel;
   readonly trainer: Trainer;
   readonly data: TrainingData;
   /** Lines for the user: what was dropped, what is unknown, how large the model is. */
@@ -34,9 +34,14 @@ export async function prepareTraining(
   vocabularies: Vocabularies,
   memory: number | undefined = gpu.software ? machineMemory() : undefined,
 ): Promise<PreparedTraining> {
-  const sizes = { source: vocabularies.source.size, target: vocabularies.target.size };
+  const { source, target, characters } = vocabularies;
+  const sizes = {
+    source: source.size,
+    target: target.size,
+    ...(characters && { characters: characters.size }),
+  };
   const parameterBytes = checkParameterSizes(config, sizes, { limits: gpu.device.limits, memory });
-  const model = Seq2Seq.create(gpu, config, vocabularies);
+  const model = createModel(gpu, config, vocabularies);
   const { dataset, notes } = describeData(data, model);
   const trainer = await model.trainer(dataset, data.dev);
   await checkBatches(trainer, config, parameterBytes, memory);
@@ -75,17 +80,17 @@ function machineMemory(): number {
   return share > 0 ? Math.min(share, totalmem()) : totalmem();
 }
 
-function describeData(data: TrainingData, model: Seq2Seq): { dataset: Dataset; notes: string[] } {
+function describeData(data: TrainingData, model: AnyModel): { dataset: Dataset; notes: string[] } {
   const { config, vocabularies } = model;
-  const dataset = encodePairs(data.corpus, vocabularies, config.data);
+  const dataset = encodePairs(data.corpus, vocabularies, config);
   const notes = [describeCorpus(data.corpus.report)];
   notes.push(
     `vocabulary: ${vocabularies.source.size} source and ${vocabularies.target.size} target tokens, ` +
       `${model.network.parameters.count.toLocaleString('en')} parameters`,
   );
   if (data.dev) {
-    const dev = tokenizeCorpus(data.dev, createTokenizers(config.data));
-    notes.push(describeCorpus(dev.report), describeUnknown(encodePairs(dev, vocabularies, config.data)));
+    const dev = tokenizeCorpus(data.dev, { ...createTokenizers(config), forms: formsOf(config) });
+    notes.push(describeCorpus(dev.report), describeUnknown(encodePairs(dev, vocabularies, config)));
   }
   return { dataset, notes };
 }

@@ -4,6 +4,7 @@
  *     config.yaml          the configuration with every default
  *     src_vocab.txt        the vocabularies, one token per line
  *     trg_vocab.txt
+ *     char_vocab.txt       where the model reads characters
  *     model.safetensors    the best model so far
  *     log.jsonl            the training log, one JSON object per line
  *     checkpoints/         index.json, and a folder per step:
@@ -35,18 +36,27 @@ import { appendLogLine, readLog, truncateLog } from './training-log.ts';
 const CONFIG_NAME = 'config.yaml';
 const SOURCE_VOCABULARY_NAME = 'src_vocab.txt';
 const TARGET_VOCABULARY_NAME = 'trg_vocab.txt';
+/** Only of models that read characters. */
+const CHARACTER_VOCABULARY_NAME = 'char_vocab.txt';
 const LOG_NAME = 'log.jsonl';
 const CHECKPOINTS_NAME = 'checkpoints';
 
 /** What makes a folder a run; all are there from the moment it is created. */
 const REQUIRED = [CONFIG_NAME, SOURCE_VOCABULARY_NAME, TARGET_VOCABULARY_NAME];
-const OWN_NAMES = [CHECKPOINTS_NAME, MODEL_NAME, LOG_NAME, ...REQUIRED.toReversed()];
+const OWN_NAMES = [
+  CHECKPOINTS_NAME,
+  MODEL_NAME,
+  LOG_NAME,
+  CHARACTER_VOCABULARY_NAME,
+  ...REQUIRED.toReversed(),
+];
 
 export interface RunContent {
   /** The text of config.yaml. */
   readonly config: string;
   readonly sourceVocabulary: string;
   readonly targetVocabulary: string;
+  readonly characterVocabulary?: string;
 }
 
 export interface CreateOptions {
@@ -89,6 +99,9 @@ export class RunFolder {
     await writeFileAtomic(join(path, LOG_NAME), '');
     await writeFileAtomic(join(path, SOURCE_VOCABULARY_NAME), content.sourceVocabulary);
     await writeFileAtomic(join(path, TARGET_VOCABULARY_NAME), content.targetVocabulary);
+    if (content.characterVocabulary !== undefined) {
+      await writeFileAtomic(join(path, CHARACTER_VOCABULARY_NAME), content.characterVocabulary);
+    }
     // Last: a folder with a configuration is a whole run.
     await writeFileAtomic(join(path, CONFIG_NAME), content.config);
     return run;
@@ -146,10 +159,12 @@ export class RunFolder {
   /** The configuration and vocabularies, as text. */
   async readContent(): Promise<RunContent> {
     const read = async (name: string) => new TextDecoder().decode(await readFileWhole(join(this.path, name)));
+    const hasCharacters = (await namesIn(this.path)).includes(CHARACTER_VOCABULARY_NAME);
     return {
       config: await read(CONFIG_NAME),
       sourceVocabulary: await read(SOURCE_VOCABULARY_NAME),
       targetVocabulary: await read(TARGET_VOCABULARY_NAME),
+      ...(hasCharacters && { characterVocabulary: await read(CHARACTER_VOCABULARY_NAME) }),
     };
   }
 

@@ -4,13 +4,13 @@
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { Vocabulary } from '../data/vocabulary.ts';
 import { ConfigError, DataError, DivergedError, UsageError } from '../errors.ts';
 import type { Gpu } from '../gpu/gpu.ts';
 import { restoreCheckpoint, saveCheckpoint } from '../models/checkpoint.ts';
-import { modelFileNames } from '../models/model-files.ts';
+import type { AnyModel } from '../models/kinds.ts';
+import type { Model } from '../models/model.ts';
+import { modelFileNames, readVocabularies } from '../models/model-files.ts';
 import { buildVocabularies, type Vocabularies } from '../models/prepare-data.ts';
-import type { Seq2Seq } from '../models/seq2seq.ts';
 import { formatConfig, parseConfig } from '../train/config/parse.ts';
 import { changedKeys, checkResumable } from '../train/config/resumable.ts';
 import type { Config } from '../train/config/types.ts';
@@ -53,14 +53,14 @@ export async function prepareNewTraining(
   config: Config,
   data: TrainingData,
 ): Promise<PreparedTraining> {
-  const given = await loadVocabularies(config.data);
-  return prepareTraining(gpu, config, data, buildVocabularies(data.corpus, config.data, given));
+  const given = await loadVocabularies(config);
+  return prepareTraining(gpu, config, data, buildVocabularies(data.corpus, config, given));
 }
 
 export class TrainingRun {
   readonly folder: RunFolder;
   readonly config: Config;
-  readonly model: Seq2Seq;
+  readonly model: AnyModel;
   readonly trainer: Trainer;
   readonly data: TrainingData;
   /** Lines for the user: what was dropped, what is unknown, what was damaged. */
@@ -101,6 +101,9 @@ export class TrainingRun {
         config: text(modelFileNames.config),
         sourceVocabulary: text(modelFileNames.sourceVocabulary),
         targetVocabulary: text(modelFileNames.targetVocabulary),
+        ...(description.has(modelFileNames.characterVocabulary) && {
+          characterVocabulary: text(modelFileNames.characterVocabulary),
+        }),
       };
       const folder = await RunFolder.create(path, content, config.training);
       const run = new TrainingRun(prepared, folder, lock, originOf(gpu, data.text), notes);
@@ -165,7 +168,7 @@ export class TrainingRun {
   }
 
   /** The best model so far, apart from the one in training. */
-  async loadBest(): Promise<Seq2Seq> {
+  async loadBest(): Promise<AnyModel> {
     return (await loadRun(this.model.gpu, this.folder.path)).model;
   }
 
@@ -237,12 +240,18 @@ async function configOf(folder: RunFolder): Promise<Config> {
   return parseConfig(config, { source: join(folder.path, modelFileNames.config) });
 }
 
-async function vocabulariesOf(folder: RunFolder, { data }: Config): Promise<Vocabularies> {
-  const { sourceVocabulary, targetVocabulary } = await folder.readContent();
-  const source = Vocabulary.fromText(sourceVocabulary, join(folder.path, modelFileNames.sourceVocabulary));
-  if (data.share_vocab) return { source, target: source };
-  const target = Vocabulary.fromText(targetVocabulary, join(folder.path, modelFileNames.targetVocabulary));
-  return { source, target };
+async function vocabulariesOf(folder: RunFolder, config: Config): Promise<Vocabularies> {
+  const content = await folder.readContent();
+  const texts = new Map<string, string>([
+    [modelFileNames.sourceVocabulary, content.sourceVocabulary],
+    [modelFileNames.targetVocabulary, content.targetVocabulary],
+    [modelFileNames.characterVocabulary, content.characterVocabulary ?? ''],
+  ]);
+  return readVocabularies(
+    config,
+    (name) => texts.get(name)!,
+    (name) => join(folder.path, name),
+  );
 }
 
 /** A run's configuration holds absolute paths, and files move. */
@@ -254,7 +263,7 @@ function explainMovedData(error: unknown): never {
 }
 
 /** `training.load_model`: the weights, and unless reset the optimiser and schedule, of another run or model file. */
-async function initializeFrom({ training }: Config, model: Seq2Seq, trainer: Trainer): Promise<void> {
+async function initializeFrom({ training }: Config, model: Model, trainer: Trainer): Promise<void> {
   const path = training.load_model;
   if (path === null) return;
   if (path.endsWith('.safetensors')) {

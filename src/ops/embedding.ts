@@ -28,19 +28,31 @@ export function embedding(tape: Tape, ids: Tensor, weight: Tensor, options: Embe
   recordEmbedding(tape, ids, weight, y, 0, count);
   tape.onBackward(() => {
     const dy = tape.gradientOf(y);
-    const dWeight = dy && tape.gradientPart(weight);
-    if (!dWeight) return;
-    const order = tape.tensor('embedding order', [count], { dtype: 'u32' });
-    const params = { first: 0, count, columns, paddingIndex: options.paddingIndex ?? noPadding };
-    const groups = [Math.ceil(count / width)] as const;
-    tape.dispatch('embedding', 'rank', { bindings: { ids, order }, params, workgroups: groups });
-    tape.dispatch('embedding', 'backward', {
-      bindings: { ids, sorted: order, dy, dWeight },
-      params,
-      workgroups: [Math.ceil(columns / width), ...positions(count)],
-    });
+    if (dy) recordEmbeddingGradient(tape, ids, weight, dy, options.paddingIndex);
   });
   return y;
+}
+
+/** Adds to the gradient of `weight`, if it needs one, what `dy` [..., E] says of the rows that `ids` picked. */
+export function recordEmbeddingGradient(
+  tape: Tape,
+  ids: Tensor,
+  weight: Tensor,
+  dy: Tensor,
+  paddingIndex: number = noPadding,
+): void {
+  const dWeight = tape.gradientPart(weight);
+  if (!dWeight) return;
+  const [count, columns] = [ids.size, weight.dim(1)];
+  const order = tape.tensor('embedding order', [count], { dtype: 'u32' });
+  const params = { first: 0, count, columns, paddingIndex };
+  const groups = [Math.ceil(count / width)] as const;
+  tape.dispatch('embedding', 'rank', { bindings: { ids, order }, params, workgroups: groups });
+  tape.dispatch('embedding', 'backward', {
+    bindings: { ids, sorted: order, dy, dWeight },
+    params,
+    workgroups: [Math.ceil(columns / width), ...positions(count)],
+  });
 }
 
 /** y[n] ← weight[ids[n]] for the positions `first` to `end` (exclusive) of ids [...] and y [..., E]. */

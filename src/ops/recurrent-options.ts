@@ -27,6 +27,8 @@ export interface RecurrentInput {
   readonly shift?: number;
   /** [B, width] */
   readonly initial?: Tensor;
+  /** Only the first so many steps have this input; all where absent. */
+  readonly steps?: number;
 }
 
 export interface RecurrentOptions {
@@ -60,12 +62,13 @@ export interface InputPart {
 
 export function inputParts(input: RecurrentInput, start: number, end: number): InputPart[] {
   const { tensor, initial, shift = 0 } = input;
+  const last = Math.min(end, input.steps ?? end);
   const parts: InputPart[] = [];
-  for (let time = start; initial && time < Math.min(end, shift); time++) {
+  for (let time = start; initial && time < Math.min(last, shift); time++) {
     parts.push({ tensor: initial, slot: 0, start: time, end: time + 1 });
   }
   const from = Math.max(start, shift);
-  if (from < end) parts.push({ tensor, slot: from - shift, start: from, end });
+  if (from < last) parts.push({ tensor, slot: from - shift, start: from, end: last });
   return parts;
 }
 
@@ -95,10 +98,10 @@ export function checkRecurrent({
     expectShape(biasIh, rows);
     expectShape(biasHh, rows);
   }
-  for (const { tensor, column, width, shift = 0, initial: before } of inputs) {
+  for (const { tensor, column, width, shift = 0, initial: before, steps: most = steps } of inputs) {
     if (column < 0 || column + width > columns)
       throw new ShapeError(`${label}: ${tensor} has no columns in weight_ih`);
-    expectShape(tensor, Math.max(tensor.dim(0), steps - shift), batch, width);
+    expectShape(tensor, Math.max(tensor.dim(0), Math.min(steps, most) - shift), batch, width);
     if (before) expectShape(before, batch, width);
   }
   if (lengths) expectShape(lengths, batch);

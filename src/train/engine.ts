@@ -3,24 +3,37 @@
  * knows nothing of epochs, files or validation; `trainer.ts` does.
  */
 import type { Batch } from '../data/batches.ts';
-import { DivergedError } from '../errors.ts';
+import { DivergedError, ShapeError } from '../errors.ts';
 import type { Gpu } from '../gpu/gpu.ts';
-import type { Seq2SeqNetwork, StepTensors } from '../nn/seq2seq.ts';
+import { type BatchShape, shapeName } from '../nn/batch-tensors.ts';
+import type { Network, StepTensors, TeacherForcing } from '../nn/network.ts';
 import { statisticsSize } from '../ops/cross-entropy.ts';
 import type { OptimizerOptions } from '../optim/optimizer.ts';
+import { type ParameterGroupOptions, parameterGroups } from '../optim/parameter-groups.ts';
 import { createOptimizer } from '../optim/registry.ts';
 import { destroyTensor, persistentTensor, readTensor, writeTensor } from '../scheduler/persistent.ts';
 import { submit } from '../scheduler/plan.ts';
 import { PlanCache } from '../scheduler/plan-cache.ts';
 import type { ScratchPool } from '../scheduler/scratch-pool.ts';
+import type { Tensor } from '../scheduler/tensor.ts';
+import { CarriedStates } from './carried-states.ts';
 import { InFlight } from './in-flight.ts';
 import { readStatistics, type Statistics } from './statistics.ts';
-import { type BatchShape, StepPlan } from './step-plan.ts';
-import { type Moment, UpdatePlan } from './update-plan.ts';
+import { StepPlan } from './step-plan.ts';
+import { createStepTensors } from './step-tensors.ts';
+import { type Moment, type StepOffsets, UpdatePlan } from './update-plan.ts';
 
 export interface EngineOptions {
   readonly optimizer: OptimizerOptions;
   readonly labelSmoothing: number;
+  /** Whose words a decoder reads in training. Default: the teacher's. */
+  readonly forcing?: TeacherForcing;
+  /** How much each class counts; all the same where absent. */
+  readonly classWeights?: Float32Array | undefined;
+  /** The batches are chunks of a stream: each starts from the states that the one before it left. */
+  readonly carriesStates?: boolean;
+  /** Learning rates and freezing by the names of parameters. */
+  readonly parameterGroups?: readonly ParameterGroupOptions[];
   /** Gradients are divided by the target tokens, by the sentences, or not at all, before clipping. */
   readonly normalization: 'tokens' | 'batch' | 'none';
   /** null: no clipping. */
@@ -35,25 +48,32 @@ export interface EngineOptions {
 export interface EngineState {
   readonly updates: number;
   readonly microSteps: number;
+  /** When each group of parameters was first trained. */
+  readonly stepOffsets: StepOffsets;
 }
 
 const defaultPlanCapacity = 64;
 
 export class TrainingEngine {
   readonly #gpu: Gpu;
-  readonly #network: Seq2SeqNetwork;
+  readonly #network: Network;
   readonly #pool: ScratchPool;
   readonly #options: EngineOptions;
   readonly #plans: PlanCache<StepPlan>;
   readonly #step: StepTensors;
   readonly #update: UpdatePlan;
   readonly #inFlight: InFlight;
+  /** Of the classes, where they do not all count the same. */
+  readonly #classWeights: Tensor | undefined;
+  /** Of a stream: what the next chunk starts from. */
+  #carried: CarriedStates | undefined;
+  #epoch: number | undefined;
   #updates = 0;
   #microSteps = 0;
 
   private constructor(
     gpu: Gpu,
-    network: Seq2SeqNetwork,
+    network: Network,
     pool: ScratchPool,
     options: EngineOptions,
     step: StepTensors,
@@ -66,24 +86,26 @@ export class TrainingEngine {
     this.#step = step;
     this.#update = update;
     this.#plans = new PlanCache(options.planCapacity ?? defaultPlanCapacity);
+    const { classWeights } = options;
+    if (classWeights) {
+      this.#classWeights = persistentTensor(gpu, 'class weights', [classWeights.length]);
+      writeTensor(gpu, this.#classWeights, classWeights);
+    }
     this.#inFlight = new InFlight(gpu.device.queue, Math.max(1, options.maxInFlight));
   }
 
   static async create(
     gpu: Gpu,
-    network: Seq2SeqNetwork,
+    network: Network,
     pool: ScratchPool,
     options: EngineOptions,
   ): Promise<TrainingEngine> {
-    const step: StepTensors = {
-      random: persistentTensor(gpu, 'random', [4], 'u32'),
-      scale: persistentTensor(gpu, 'loss scale', [1]),
-      statistics: persistentTensor(gpu, 'statistics', [statisticsSize]),
-    };
+    const step = createStepTensors(gpu, 'training');
     const update = await UpdatePlan.create(gpu, pool, network.parameters, {
       optimizer: createOptimizer(options.optimizer),
       maxNorm: options.clipGradNorm ?? 0,
       statistics: step.statistics,
+      groups: parameterGroups(options.parameterGroups ?? [], network.parameters.places, 1),
     });
     return new TrainingEngine(gpu, network, pool, options, step, update);
   }
@@ -94,13 +116,31 @@ export class TrainingEngine {
   }
 
   get state(): EngineState {
-    return { updates: this.#updates, microSteps: this.#microSteps };
+    return {
+      updates: this.#updates,
+      microSteps: this.#microSteps,
+      stepOffsets: this.#update.stepOffsets,
+    };
   }
 
   /** Takes over where another engine stopped. */
   restore(state: EngineState): void {
     this.#updates = state.updates;
     this.#microSteps = state.microSteps;
+    this.#update.restoreStepOffsets(state.stepOffsets);
+    this.#epoch = undefined;
+  }
+
+  /** To be called before the updates of an epoch (from 1): parameters may be frozen, and released, by epochs. */
+  async beginEpoch(epoch: number): Promise<void> {
+    if (epoch === this.#epoch) return;
+    const groups = parameterGroups(
+      this.#options.parameterGroups ?? [],
+      this.#network.parameters.places,
+      epoch,
+    );
+    await this.#update.regroup(groups, this.#updates);
+    this.#epoch = epoch;
   }
 
   /** The optimiser's name. */
@@ -145,8 +185,11 @@ export class TrainingEngine {
   /**
    * One update from the gradients of one or more micro-batches, weighed as one large batch would. With one it is one
    * submit. Resolves when few enough steps are in flight, not when the step is done.
+   *
+   * @param sampling the probability that a decoder reads its own token, where `forcing` lets it
    */
-  async update(batches: readonly Batch[], learningRate: number): Promise<void> {
+  async update(batches: readonly Batch[], learningRate: number, sampling = 0): Promise<void> {
+    writeTensor(this.#gpu, this.#step.sampling, Float32Array.of(sampling));
     writeTensor(this.#gpu, this.#step.scale, Float32Array.of(this.#gradientScale(batches)));
     this.#update.writeStep(this.#updates + 1, learningRate);
     // All first: a plan that cannot be made must not leave the gradients of half an update behind.
@@ -154,6 +197,7 @@ export class TrainingEngine {
     for (const [index, batch] of batches.entries()) {
       const step = await this.#trainingPlan(batch);
       step.write(this.#gpu, batch);
+      if (batch.isFirst) this.#carried?.clear();
       writeTensor(this.#gpu, this.#step.random, randomState(this.#options.seed, this.#microSteps));
       const isLast = index === batches.length - 1;
       submit(this.#gpu, 'training step', isLast ? [step.plan, this.#update.plan] : [step.plan]);
@@ -168,7 +212,23 @@ export class TrainingEngine {
       batches.reduce((total, batch) => total + count(batch), 0);
     const { normalization } = this.#options;
     if (normalization === 'none') return 1;
-    return 1 / Math.max(1, normalization === 'tokens' ? sum((b) => b.targetTokens) : sum((b) => b.sentences));
+    if (normalization === 'batch')
+      return (
+        1 /
+        Math.max(
+          1,
+          sum((b) => b.sentences),
+        )
+      );
+    const total = sum((b) => this.#weightOf(b));
+    return total > 0 ? 1 / total : 1;
+  }
+
+  /** The target tokens of a batch, each as much as its class counts. */
+  #weightOf({ targetTokens, targetOutput }: Batch): number {
+    const { classWeights } = this.#options;
+    if (!classWeights) return targetTokens;
+    return targetOutput.reduce((total, target) => total + (classWeights[target] ?? 0), 0);
   }
 
   /**
@@ -193,19 +253,49 @@ export class TrainingEngine {
     return `${plan}\n${this.#update.plan}`;
   }
 
-  #trainingPlan({ B, S, T }: BatchShape): Promise<StepPlan> {
-    const { labelSmoothing } = this.#options;
-    return this.#plans.get(`${B} ${S} ${T}`, () =>
-      StepPlan.record(this.#gpu, this.#pool, this.#network, { B, S, T }, this.#step, {
+  #trainingPlan({ B, S, T, C }: BatchShape): Promise<StepPlan> {
+    const { labelSmoothing, forcing = 'teacher', carriesStates } = this.#options;
+    const shape = { B, S, T, ...(C !== undefined && { C }) };
+    const carried = carriesStates ? this.#carriedFor(B) : undefined;
+    return this.#plans.get(shapeName(shape), () =>
+      StepPlan.record(this.#gpu, this.#pool, this.#network, shape, this.#step, {
         training: true,
         labelSmoothing,
+        forcing,
+        classWeights: this.#classWeights,
+        carried: carried?.tensors,
       }),
     );
+  }
+
+  /** A stream has as many rows from its first chunk to its last. */
+  #carriedFor(batch: number): CarriedStates | undefined {
+    const { carries } = this.#network;
+    if (!carries) return undefined;
+    this.#carried ??= new CarriedStates(this.#gpu, carries.stack, carries.stateCount, batch);
+    if (this.#carried.batch !== batch) {
+      throw new ShapeError(`a stream of ${this.#carried.batch} rows goes on with ${batch}`);
+    }
+    return this.#carried;
+  }
+
+  /** What the next chunk of a stream starts from, for a checkpoint; undefined where nothing is carried. */
+  async readCarried(): Promise<Float32Array<ArrayBuffer> | undefined> {
+    return await this.#carried?.read();
+  }
+
+  writeCarried(values: Float32Array): void {
+    const { carries } = this.#network;
+    if (!carries) return;
+    const row = carries.stack.num_layers * carries.stateCount * carries.stack.hidden_size;
+    this.#carriedFor(values.length / row)?.write(values);
   }
 
   dispose(): void {
     this.#plans.dispose();
     this.#update.dispose();
+    this.#carried?.dispose();
+    if (this.#classWeights) destroyTensor(this.#classWeights);
     for (const tensor of Object.values(this.#step)) destroyTensor(tensor);
   }
 }

@@ -1,38 +1,38 @@
 /** The loss and accuracy of given targets (teacher forcing), without dropout; it changes nothing of the training. */
 import type { Batch } from '../data/batches.ts';
 import type { Gpu } from '../gpu/gpu.ts';
-import type { Seq2SeqNetwork, StepTensors } from '../nn/seq2seq.ts';
+import { shapeName } from '../nn/batch-tensors.ts';
+import type { Network, StepTensors } from '../nn/network.ts';
 import { statisticsSize } from '../ops/cross-entropy.ts';
-import { destroyTensor, persistentTensor, readTensor, writeTensor } from '../scheduler/persistent.ts';
+import { destroyTensor, readTensor, writeTensor } from '../scheduler/persistent.ts';
 import { submit } from '../scheduler/plan.ts';
 import { PlanCache } from '../scheduler/plan-cache.ts';
 import type { ScratchPool } from '../scheduler/scratch-pool.ts';
 import { Serial } from '../scheduler/serial.ts';
+import { CarriedStates } from './carried-states.ts';
 import { InFlight } from './in-flight.ts';
 import { readStatistics, type Statistics } from './statistics.ts';
 import { StepPlan } from './step-plan.ts';
+import { createStepTensors } from './step-tensors.ts';
 
 const planCapacity = 32;
 const maxInFlight = 2;
 
 export class Evaluator {
   readonly #gpu: Gpu;
-  readonly #network: Seq2SeqNetwork;
+  readonly #network: Network;
   readonly #pool: ScratchPool;
   readonly #step: StepTensors;
   readonly #plans = new PlanCache<StepPlan>(planCapacity);
   readonly #inFlight: InFlight;
   readonly #serial = new Serial();
+  readonly #carried = new Map<number, CarriedStates>();
 
-  constructor(gpu: Gpu, network: Seq2SeqNetwork, pool: ScratchPool) {
+  constructor(gpu: Gpu, network: Network, pool: ScratchPool) {
     this.#gpu = gpu;
     this.#network = network;
     this.#pool = pool;
-    this.#step = {
-      random: persistentTensor(gpu, 'evaluation random', [4], 'u32'),
-      scale: persistentTensor(gpu, 'evaluation scale', [1]),
-      statistics: persistentTensor(gpu, 'evaluation statistics', [statisticsSize]),
-    };
+    this.#step = createStepTensors(gpu, 'evaluation');
     this.#inFlight = new InFlight(gpu.device.queue, maxInFlight);
   }
 
@@ -44,22 +44,37 @@ export class Evaluator {
   async #run(batches: Iterable<Batch>): Promise<Statistics> {
     writeTensor(this.#gpu, this.#step.statistics, new Float32Array(statisticsSize));
     for (const batch of batches) {
-      const { B, S, T } = batch;
-      const step = await this.#plans.get(`${B} ${S} ${T}`, () =>
-        StepPlan.record(this.#gpu, this.#pool, this.#network, batch, this.#step, {
+      const { B, S, T, C, isFirst } = batch;
+      const shape = { B, S, T, ...(C !== undefined && { C }) };
+      const carried = isFirst === undefined ? undefined : this.#carriedFor(B);
+      const step = await this.#plans.get(`${shapeName(shape)}${carried ? ' carried' : ''}`, () =>
+        StepPlan.record(this.#gpu, this.#pool, this.#network, shape, this.#step, {
           training: false,
           labelSmoothing: 0,
+          carried: carried?.tensors,
         }),
       );
       step.write(this.#gpu, batch);
+      if (isFirst) carried?.clear();
       submit(this.#gpu, 'evaluate', [step.plan]);
       await this.#inFlight.next();
     }
     return readStatistics(await readTensor(this.#gpu, this.#step.statistics));
   }
 
+  /** Of a stream with so many rows; plans keep the tensors that they were recorded with. */
+  #carriedFor(batch: number): CarriedStates | undefined {
+    const { carries } = this.#network;
+    if (!carries) return undefined;
+    let carried = this.#carried.get(batch);
+    carried ??= new CarriedStates(this.#gpu, carries.stack, carries.stateCount, batch);
+    this.#carried.set(batch, carried);
+    return carried;
+  }
+
   dispose(): void {
     this.#plans.dispose();
+    for (const carried of this.#carried.values()) carried.dispose();
     for (const tensor of Object.values(this.#step)) destroyTensor(tensor);
   }
 }

@@ -1,4 +1,5 @@
 /** What training tells whoever listens: a program, a page or the command line. */
+import type { LengthRow } from './metrics/by-length.ts';
 import type { Statistics } from './statistics.ts';
 
 export interface LossReport {
@@ -29,6 +30,14 @@ export interface ProgressReport extends LossReport {
 
 /** How decoded text compares with its references; what `testing.eval_metrics` asks for. */
 export interface TextScores {
+  /** Of classes, 0 to 1. */
+  readonly accuracy?: number;
+  readonly macro_f1?: number;
+  /** Of entities, as conlleval counts them; 0 to 1. */
+  readonly entity_f1?: number;
+  readonly entity_precision?: number;
+  readonly entity_recall?: number;
+  readonly bits_per_character?: number;
   readonly token_accuracy?: number;
   readonly sequence_accuracy?: number;
   readonly wer?: number;
@@ -46,6 +55,8 @@ export interface Sample {
 export interface Validation extends LossReport {
   readonly scores: TextScores;
   readonly samples: readonly Sample[];
+  /** The scores by source length, where asked for. */
+  readonly byLength?: readonly LengthRow<TextScores>[];
 }
 
 export interface ValidationReport extends Validation {

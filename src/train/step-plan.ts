@@ -4,29 +4,23 @@
  */
 import type { Batch } from '../data/batches.ts';
 import type { Gpu } from '../gpu/gpu.ts';
-import type { PairTensors, Seq2SeqNetwork, StepTensors } from '../nn/seq2seq.ts';
-import { destroyTensor, persistentTensor, writeTensor } from '../scheduler/persistent.ts';
+import { type BatchShape, createBatchTensors, shapeName, writeSources } from '../nn/batch-tensors.ts';
+import type { BatchTensors, LossOptions, Network, StepTensors } from '../nn/network.ts';
+import { destroyTensor, writeTensor } from '../scheduler/persistent.ts';
 import { Plan } from '../scheduler/plan.ts';
 import type { ScratchPool } from '../scheduler/scratch-pool.ts';
 import { Tape } from '../scheduler/tape.ts';
 
-export interface BatchShape {
-  readonly B: number;
-  readonly S: number;
-  readonly T: number;
-}
-
-export interface StepPlanOptions {
+export interface StepPlanOptions extends LossOptions {
   /** False: the loss alone, without dropout and gradients. */
   readonly training: boolean;
-  readonly labelSmoothing: number;
 }
 
 export class StepPlan {
   readonly plan: Plan;
-  readonly #inputs: PairTensors;
+  readonly #inputs: BatchTensors;
 
-  private constructor(plan: Plan, inputs: PairTensors) {
+  private constructor(plan: Plan, inputs: BatchTensors) {
     this.plan = plan;
     this.#inputs = inputs;
   }
@@ -34,22 +28,17 @@ export class StepPlan {
   static async record(
     gpu: Gpu,
     pool: ScratchPool,
-    network: Seq2SeqNetwork,
-    { B, S, T }: BatchShape,
+    network: Network,
+    shape: BatchShape,
     step: StepTensors,
-    { training, labelSmoothing }: StepPlanOptions,
+    { training, ...loss }: StepPlanOptions,
   ): Promise<StepPlan> {
-    const inputs: PairTensors = {
-      source: persistentTensor(gpu, 'source', [S, B], 'u32'),
-      sourceLengths: persistentTensor(gpu, 'source lengths', [B], 'u32'),
-      targetInput: persistentTensor(gpu, 'target input', [T, B], 'u32'),
-      targetOutput: persistentTensor(gpu, 'target output', [T, B], 'u32'),
-    };
+    const inputs = createBatchTensors(gpu, network, shape);
     const dispose = () => Object.values(inputs).forEach(destroyTensor);
     const tape = new Tape({ software: gpu.software, subgroups: gpu.subgroups, training });
-    const name = `${training ? 'train' : 'evaluate'} B${B} S${S} T${T}`;
+    const name = `${training ? 'train' : 'evaluate'} ${shapeName(shape)}`;
     try {
-      network.recordLoss(tape, inputs, step, labelSmoothing);
+      network.recordLoss(tape, inputs, step, loss);
       return new StepPlan(await Plan.build(gpu, pool, name, tape, { dispose }), inputs);
     } catch (error) {
       dispose();
@@ -58,8 +47,7 @@ export class StepPlan {
   }
 
   write(gpu: Gpu, batch: Batch): void {
-    writeTensor(gpu, this.#inputs.source, batch.source);
-    writeTensor(gpu, this.#inputs.sourceLengths, batch.sourceLengths);
+    writeSources(gpu, this.#inputs, batch);
     writeTensor(gpu, this.#inputs.targetInput, batch.targetInput);
     writeTensor(gpu, this.#inputs.targetOutput, batch.targetOutput);
   }

@@ -4,12 +4,12 @@
  * stops it by leaving the loop: the step at hand is always finished and the state kept. From a checkpoint it goes on
  * bit-equal to never having stopped.
  */
-import { type BatchPlan, type EpochOptions, planEpoch } from '../data/batch-plan.ts';
-import { fillBatch } from '../data/batches.ts';
-import type { Dataset } from '../data/dataset.ts';
+import type { BatchPlan } from '../data/batch-plan.ts';
 import { ConfigError } from '../errors.ts';
 import type { Gpu } from '../gpu/gpu.ts';
-import type { Seq2SeqNetwork } from '../nn/seq2seq.ts';
+import type { BatchShape } from '../nn/batch-tensors.ts';
+import type { Network } from '../nn/network.ts';
+import type { ParameterGroupOptions } from '../optim/parameter-groups.ts';
 import {
   afterValidation,
   initialScheduleState,
@@ -26,14 +26,19 @@ import {
   type TrainingReport,
   type Validation,
 } from './reports.ts';
-import type { BatchShape } from './step-plan.ts';
+import { samplingProbability } from './sampling-schedule.ts';
+import type { TrainingSet } from './training-set.ts';
 
 export interface TrainerOptions {
   readonly gpu: Gpu;
-  readonly network: Seq2SeqNetwork;
+  readonly network: Network;
   readonly pool: ScratchPool;
   readonly training: TrainingConfig;
-  readonly train: Dataset;
+  readonly train: TrainingSet;
+  /** How much each class counts; all the same where absent. */
+  readonly classWeights?: Float32Array | undefined;
+  /** Default: those of the configuration. */
+  readonly parameterGroups?: readonly ParameterGroupOptions[];
   /** Loss and scores on held-out data; absent: no validation. */
   readonly validate?: (() => Promise<Validation>) | undefined;
 }
@@ -58,6 +63,8 @@ const lowerIsBetter: Readonly<Record<EarlyStoppingMetric, boolean>> = {
   wer: true,
   accuracy: false,
   bleu: false,
+  macro_f1: false,
+  entity_f1: false,
 };
 
 export class Trainer {
@@ -81,6 +88,10 @@ export class Trainer {
     const engine = await TrainingEngine.create(gpu, network, pool, {
       optimizer: training,
       labelSmoothing: training.label_smoothing,
+      forcing: training.forcing === 'teacher' ? 'teacher' : training.scheduled_sampling.token,
+      classWeights: options.classWeights,
+      carriesStates: training.bptt_length !== null,
+      parameterGroups: options.parameterGroups ?? training.parameter_groups,
       normalization: training.normalization,
       clipGradNorm: training.clip_grad_norm,
       seed: training.random_seed,
@@ -174,10 +185,11 @@ export class Trainer {
   async #step(): Promise<number> {
     const groups = this.#epochGroups();
     if (this.#updatesInEpoch === 0) await this.prepare();
-    const batches = groups[this.#updatesInEpoch]!.map((plan) => fillBatch(this.#options.train, plan));
+    const batches = groups[this.#updatesInEpoch]!.map((plan) => this.#options.train.fill(plan));
     const progress = { update: this.engine.updates + 1, epoch: this.#epoch + 1 };
     const rate = learningRate(this.#options.training, this.#schedule, progress);
-    await this.engine.update(batches, rate);
+    await this.engine.beginEpoch(this.#epoch + 1);
+    await this.engine.update(batches, rate, this.#samplingProbability());
     this.#updatesInEpoch += 1;
     if (this.#updatesInEpoch === groups.length) {
       this.#epoch += 1;
@@ -186,11 +198,18 @@ export class Trainer {
     return rate;
   }
 
+  /** How often the next update's decoder reads its own token. */
+  #samplingProbability(): number {
+    const { forcing, scheduled_sampling } = this.#options.training;
+    if (forcing === 'teacher') return 0;
+    return forcing === 'free_running' ? 1 : samplingProbability(scheduled_sampling, this.engine.updates);
+  }
+
   /** The batches of the epoch at hand, grouped by update. */
   #epochGroups(): BatchPlan[][] {
     if (this.#groups?.epoch === this.#epoch) return this.#groups.list;
     const { train, training } = this.#options;
-    const plans = planEpoch(train, epochOptions(training), training.shuffle ? this.#epoch : 0);
+    const plans = train.plan(training, training.shuffle ? this.#epoch : 0);
     const list: BatchPlan[][] = [];
     for (let start = 0; start < plans.length; start += training.batch_multiplier) {
       list.push(plans.slice(start, start + training.batch_multiplier));
@@ -315,7 +334,16 @@ class Clock {
 
 function scoreOf(validation: Validation, metric: EarlyStoppingMetric): number {
   const { loss, perplexity, accuracy, scores } = validation;
-  const values = { loss, ppl: perplexity, accuracy, wer: scores.wer, bleu: scores.bleu };
+  const { wer, bleu, macro_f1, entity_f1 } = scores;
+  const values = {
+    loss,
+    ppl: perplexity,
+    accuracy: scores.accuracy ?? accuracy,
+    wer,
+    bleu,
+    macro_f1,
+    entity_f1,
+  };
   const score = values[metric];
   if (score === undefined) {
     throw new ConfigError(
@@ -328,14 +356,4 @@ function scoreOf(validation: Validation, metric: EarlyStoppingMetric): number {
 function largest(plans: readonly BatchPlan[]): BatchPlan {
   const cells = ({ B, S, T }: BatchPlan) => B * (S + T);
   return plans.reduce((most, plan) => (cells(plan) > cells(most) ? plan : most));
-}
-
-function epochOptions(training: TrainingConfig): EpochOptions {
-  return {
-    batchSize: training.batch_size,
-    batchType: training.batch_type,
-    bucketWidth: training.bucket_width,
-    poolBatches: training.pool_batches,
-    seed: training.random_seed,
-  };
 }

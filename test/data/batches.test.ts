@@ -16,6 +16,7 @@ import {
   translationBatches,
 } from '../../src/data/batches.ts';
 import type { Dataset } from '../../src/data/dataset.ts';
+import { textForms } from '../../src/data/forms.ts';
 import { Random } from '../../src/data/random.ts';
 import { Sequences } from '../../src/data/sequences.ts';
 import { ConfigError, DataError } from '../../src/errors.ts';
@@ -27,6 +28,7 @@ function randomDataset(count: number, seed: number): Dataset {
   const lengths = Array.from({ length: count }, () => 1 + random.below(20));
   return {
     name: 'random',
+    forms: textForms,
     source: Sequences.from(lengths.map((length) => sentence(length))),
     target: Sequences.from(lengths.map((length) => sentence(Math.max(1, length + random.below(5) - 2)))),
     lines: Uint32Array.from({ length: count }, (_, i) => i),

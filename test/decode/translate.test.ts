@@ -1,7 +1,7 @@
 /** Greedy decoding as users meet it: lines of text in, lines out, from a model that was trained for a moment. */
 import { beforeAll, describe, expect, test } from 'vitest';
 import { END_ID } from '../../src/data/special-tokens.ts';
-import { Seq2Seq } from '../../src/models/seq2seq.ts';
+import { Seq2Seq } from '../../src/models/kinds.ts';
 import { expectClose, forwardTolerance } from '../setup/compare.ts';
 import { teacherForced } from '../setup/decoding.ts';
 import { testGpu } from '../setup/gpu.ts';
@@ -46,7 +46,7 @@ describe('a trained model', () => {
       ['abcdefghij'.repeat(2), 'jjiihhgg'.repeat(3), 'abcab'.repeat(4)],
     ],
   ])('lines %s: every token is the most probable one after those before it', async (_, lines) => {
-    const translations = await model.translateDetailed(lines, { alignments: true });
+    const translations = await model.predict(lines, { alignments: true });
     for (const [index, { tokens, text, sourceTokens, alignments }] of translations.entries()) {
       const line = lines[index]!;
       expect(sourceTokens).toEqual([...line, '</s>']);
@@ -74,13 +74,13 @@ describe('a trained model', () => {
 
   test('gives a line the same translation whatever the batch, the order and the neighbours', async () => {
     const lines = [...toyPairs(33, 8, 9).source, 'a', 'abcdefghijabcd', 'a'];
-    const expected = await model.translateDetailed(lines, { batchSize: 64, alignments: true });
+    const expected = await model.predict(lines, { batchSize: 64, alignments: true });
     for (const batchSize of [1, 7]) {
-      expect(await model.translateDetailed(lines, { batchSize, alignments: true })).toEqual(expected);
+      expect(await model.predict(lines, { batchSize, alignments: true })).toEqual(expected);
     }
-    const backwards = await model.translateDetailed(lines.toReversed(), { alignments: true });
+    const backwards = await model.predict(lines.toReversed(), { alignments: true });
     expect(backwards.toReversed()).toEqual(expected);
-    expect(await model.translateDetailed([lines[3]!], { alignments: true })).toEqual([expected[3]]);
+    expect(await model.predict([lines[3]!], { alignments: true })).toEqual([expected[3]]);
   });
 
   test('keeps empty lines empty and in their places, and reads unknown characters', async () => {
@@ -98,9 +98,9 @@ describe('a trained model', () => {
 
   test('saved and loaded, translates the same', async () => {
     const lines = toyPairs(34, 9, 8).source;
-    const expected = await model.translateDetailed(lines, { alignments: true });
+    const expected = await model.predict(lines, { alignments: true });
     const loaded = Seq2Seq.fromFiles(gpu, await model.save());
-    expect(await loaded.translateDetailed(lines, { alignments: true })).toEqual(expected);
+    expect(await loaded.predict(lines, { alignments: true })).toEqual(expected);
     loaded.dispose();
   });
 });

@@ -3,10 +3,11 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { DecodeSession } from '../../src/decode/session.ts';
 import { CheckpointError, LimitsError } from '../../src/errors.ts';
 import type { Gpu } from '../../src/gpu/gpu.ts';
-import { Seq2Seq } from '../../src/models/seq2seq.ts';
-import { destroyTensor, persistentTensor } from '../../src/scheduler/persistent.ts';
+import { Seq2Seq } from '../../src/models/kinds.ts';
+import { destroyTensor } from '../../src/scheduler/persistent.ts';
 import { ScratchPool } from '../../src/scheduler/scratch-pool.ts';
 import { StepPlan } from '../../src/train/step-plan.ts';
+import { createStepTensors } from '../../src/train/step-tensors.ts';
 import { countCalls } from '../setup/count-calls.ts';
 import { testGpu } from '../setup/gpu.ts';
 import { limitedGpu } from '../setup/limited-gpu.ts';
@@ -40,11 +41,7 @@ describe('no buffer is left behind by', () => {
   });
 
   test('a training step that is too large for the device', async () => {
-    const step = {
-      random: persistentTensor(gpu, 'random', [4], 'u32'),
-      scale: persistentTensor(gpu, 'scale', [1]),
-      statistics: persistentTensor(gpu, 'statistics', [8]),
-    };
+    const step = createStepTensors(gpu, 'test');
     const small = limitedGpu(gpu, { maxStorageBufferBindingSize: 1024 });
     const record = () =>
       StepPlan.record(small, new ScratchPool(gpu), model.network, { B: 8, S: 8, T: 8 }, step, {
@@ -57,7 +54,7 @@ describe('no buffer is left behind by', () => {
 
   test('a chunk of decoding that is too large for the device', async () => {
     const small = limitedGpu(gpu, { maxStorageBufferBindingSize: 8192 });
-    const shape = { B: 8, S: 4, steps: 64, alignments: false };
+    const shape = { B: 8, S: 4, steps: 64, alignments: false, sampled: false };
     const create = () => DecodeSession.create(small, model.network, new ScratchPool(gpu), shape);
     expect(await leaked(create, LimitsError)).toBe(0);
   });

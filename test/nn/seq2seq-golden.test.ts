@@ -59,17 +59,21 @@ async function forward(network: Seq2SeqNetwork, batch: Batch) {
     targetInput: { data: batch.targetInput, shape: [T, B] },
     targetOutput: { data: batch.targetOutput, shape: [T, B] },
     random: { data: new Uint32Array(4), shape: [4] },
+    sampling: { data: new Float32Array(1), shape: [1] },
   };
   const { outputs } = await evaluate(await testGpu(), inputs, (tape, tensors) => {
     const { config, parameters, outputWeight, outputBias } = network;
     const { memory, finalStates } = recordEncoder(tape, parameters, config, {
-      ids: tensors.source,
+      source: tensors.source,
       lengths: tensors.sourceLengths,
       random: tensors.random,
       paddingIndex: PAD_ID,
     });
-    const { output, alignments } = network.recordForward(tape, tensors, tensors.random);
-    const states = finalStates.flatMap((perState, layer) =>
+    const { output, alignments } = network.recordForward(tape, tensors, {
+      random: tensors.random,
+      sampling: tensors.sampling,
+    });
+    const states = finalStates().flatMap((perState, layer) =>
       perState.map((state, index) => [`${'hc'[index]}${layer}`, state] as const),
     );
     const logits = linear(tape, output, outputWeight, outputBias);

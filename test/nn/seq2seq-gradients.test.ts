@@ -5,10 +5,11 @@
 import { describe, expect, test } from 'vitest';
 import type { Batch } from '../../src/data/batches.ts';
 import { fillBatch } from '../../src/data/batches.ts';
+import { textForms } from '../../src/data/forms.ts';
 import { Sequences } from '../../src/data/sequences.ts';
 import { END_ID } from '../../src/data/special-tokens.ts';
 import type { DeepPartial } from '../../src/nn/config/spec.ts';
-import { type ModelConfig, resolveModelConfig } from '../../src/nn/model-config.ts';
+import { resolveModelConfig, type Seq2SeqConfig } from '../../src/nn/model-config.ts';
 import { Seq2SeqNetwork } from '../../src/nn/seq2seq.ts';
 import { statistic } from '../../src/ops/cross-entropy.ts';
 import { ScratchPool } from '../../src/scheduler/scratch-pool.ts';
@@ -29,6 +30,7 @@ function sequences(seed: number, lengths: readonly number[]): Sequences {
 
 const dataset = {
   name: 'random',
+  forms: textForms,
   source: sequences(1, [5, 2, 0, 7, 3]),
   target: sequences(50, [3, 6, 1, 0, 4]),
   lines: Uint32Array.of(0, 1, 2, 3, 4),
@@ -38,7 +40,7 @@ const dataset = {
 const indices = [0, 1, 2, 3, 4];
 const batch = fillBatch(dataset, { B: 5, S: 8, T: 7, indices });
 
-function networkOf(model: DeepPartial<ModelConfig>): Seq2SeqNetwork {
+function networkOf(model: DeepPartial<Seq2SeqConfig>): Seq2SeqNetwork {
   const config = resolveModelConfig({
     initializer: 'uniform',
     init_weight: 0.6,
@@ -57,7 +59,7 @@ async function gradientsOf(network: Seq2SeqNetwork, of: Batch, labelSmoothing = 
   return result;
 }
 
-const withDropout: Record<string, DeepPartial<ModelConfig>> = {
+const withDropout: Record<string, DeepPartial<Seq2SeqConfig>> = {
   'two layers of lstm, input feeding': {
     encoder: { hidden_size: 5, num_layers: 2, dropout: 0.3, embeddings: { embedding_dim: 6, dropout: 0.4 } },
     decoder: { dropout: 0.3, hidden_dropout: 0.4, input_feeding: true, embeddings: { dropout: 0.3 } },
@@ -104,7 +106,7 @@ describe.each(Object.entries(withDropout))('dropout everywhere: %s', (_, model) 
 
   test('evaluation drops nothing', async () => {
     const dropping = networkOf(model);
-    const { encoder, decoder, ...rest } = structuredClone(model) as DeepPartial<ModelConfig>;
+    const { encoder, decoder, ...rest } = structuredClone(model) as DeepPartial<Seq2SeqConfig>;
     const plain = networkOf({
       ...rest,
       encoder: { ...encoder, dropout: 0, embeddings: { embedding_dim: 6, dropout: 0 } },
@@ -128,7 +130,7 @@ describe.each(Object.entries(withDropout))('dropout everywhere: %s', (_, model) 
 test.each([{ tied_softmax: false }, { tied_softmax: true }])(
   'one table for source and target (%o) gets the gradients of all its uses',
   async ({ tied_softmax }) => {
-    const model: DeepPartial<ModelConfig> = {
+    const model: DeepPartial<Seq2SeqConfig> = {
       encoder: { hidden_size: 4, embeddings: { embedding_dim: 8 } },
       decoder: { input_feeding: true },
     };

@@ -20,13 +20,13 @@ const lines = Array.from({ length: 40 }, (_, i) => 'abcdefghij'.slice(i % 10).re
 const text = { name: 'a.tsv', source: lines, target: lines.map((line) => [...line].join(' ')) };
 const data: TrainingData = {
   text,
-  corpus: tokenizeTraining(text, config.data),
+  corpus: tokenizeTraining(text, config),
   dev: undefined,
   test: undefined,
 };
 
 async function prepare(gpu: Gpu, memory?: number): Promise<void> {
-  const vocabularies = buildVocabularies(data.corpus, config.data);
+  const vocabularies = buildVocabularies(data.corpus, config);
   const { model, trainer } = await prepareTraining(gpu, config, data, vocabularies, memory);
   trainer.dispose();
   model.dispose();

@@ -4,7 +4,7 @@
  * no tensor can profit from what another left behind.
  */
 import { describe, expect, test, vi } from 'vitest';
-import type { ModelConfig } from '../../src/nn/model-config.ts';
+import type { Seq2SeqConfig } from '../../src/nn/model-config.ts';
 import { Seq2SeqNetwork } from '../../src/nn/seq2seq.ts';
 import { lifetimes } from '../../src/scheduler/memory-planner.ts';
 import { loadSeq2Seq } from '../setup/golden.ts';
@@ -42,7 +42,7 @@ const names = [
   'lstm-uni-dot',
 ];
 
-function withDropout(config: ModelConfig): ModelConfig {
+function withDropout(config: Seq2SeqConfig): Seq2SeqConfig {
   const dropped = structuredClone(config);
   dropped.encoder.embeddings.dropout = 0.3;
   dropped.encoder.dropout = 0.2;

@@ -1,10 +1,10 @@
 /** What tests of decoding share: networks with large random weights, sources as ids, and the teacher-forced pass. */
 import { BEGIN_ID, END_ID, PAD_ID } from '../../src/data/special-tokens.ts';
-import type { Hypothesis, Sources } from '../../src/decode/greedy.ts';
+import type { Hypothesis, Sources } from '../../src/decode/sequence-decoder.ts';
 import type { Gpu } from '../../src/gpu/gpu.ts';
 import type { DeepPartial } from '../../src/nn/config/spec.ts';
 import { initialValues } from '../../src/nn/initialize-model.ts';
-import { type ModelConfig, resolveModelConfig } from '../../src/nn/model-config.ts';
+import { resolveModelConfig, type Seq2SeqConfig } from '../../src/nn/model-config.ts';
 import { Seq2SeqNetwork } from '../../src/nn/seq2seq.ts';
 import { evaluate } from '../../src/ops/evaluate.ts';
 import { linear } from '../../src/ops/matmul.ts';
@@ -13,7 +13,7 @@ import { hashIds } from './hash-numbers.ts';
 export const sizes = { source: 31, target: 37 };
 
 /** Sizes that no tile divides; weights so large that every line gets tokens of its own. */
-export function decodingNetwork(gpu: Gpu, model: DeepPartial<ModelConfig>, seed = 1): Seq2SeqNetwork {
+export function decodingNetwork(gpu: Gpu, model: DeepPartial<Seq2SeqConfig>, seed = 1): Seq2SeqNetwork {
   const config = resolveModelConfig({
     initializer: 'uniform',
     init_weight: 1.1,
@@ -75,10 +75,14 @@ export async function teacherForced(
       targetInput: ids([BEGIN_ID, ...tokens.slice(0, -1)], T, 1),
       targetOutput: ids(tokens, T, 1),
       random: ids([0, 0, 0, 0], 4),
+      sampling: { data: new Float32Array(1), shape: [1] },
     },
     (tape, tensors) => {
-      const { output, alignments } = network.recordForward(tape, tensors, tensors.random);
-      return { alignments, logits: linear(tape, output, network.outputWeight, network.outputBias) };
+      const { output, alignments } = network.recordForward(tape, tensors, tensors);
+      return {
+        alignments: alignments!,
+        logits: linear(tape, output, network.outputWeight, network.outputBias),
+      };
     },
   );
   const rows = (data: Float32Array, width: number) =>

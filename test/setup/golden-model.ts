@@ -1,12 +1,12 @@
 /** The PyTorch fixtures' models and batches as this project's own: what runs them is the code that users run. */
 import type { Batch } from '../../src/data/batches.ts';
 import type { Gpu } from '../../src/gpu/gpu.ts';
-import { type ModelConfig, resolveModelConfig } from '../../src/nn/model-config.ts';
+import { resolveModelConfig, type Seq2SeqConfig } from '../../src/nn/model-config.ts';
 import { Seq2SeqNetwork } from '../../src/nn/seq2seq.ts';
 import type { EngineOptions } from '../../src/train/engine.ts';
 import type { GoldenBatch, GoldenModelConfig, GoldenTraining } from './golden.ts';
 
-export function modelConfigOf(config: GoldenModelConfig): ModelConfig {
+export function modelConfigOf(config: GoldenModelConfig): Seq2SeqConfig {
   return resolveModelConfig({
     cell: config.cell,
     nonlinearity: config.activation,

@@ -3,10 +3,11 @@ import type { Batch } from '../../src/data/batches.ts';
 import type { Gpu } from '../../src/gpu/gpu.ts';
 import type { Seq2SeqNetwork } from '../../src/nn/seq2seq.ts';
 import { statisticsSize } from '../../src/ops/cross-entropy.ts';
-import { destroyTensor, persistentTensor, readTensor, writeTensor } from '../../src/scheduler/persistent.ts';
+import { destroyTensor, readTensor, writeTensor } from '../../src/scheduler/persistent.ts';
 import { type Plan, submit } from '../../src/scheduler/plan.ts';
 import type { ScratchPool } from '../../src/scheduler/scratch-pool.ts';
 import { StepPlan } from '../../src/train/step-plan.ts';
+import { createStepTensors } from '../../src/train/step-tensors.ts';
 
 export interface StepRunner {
   readonly plan: Plan;
@@ -28,11 +29,7 @@ export async function createStepRunner(
   batch: Batch,
   { labelSmoothing = 0, scale }: StepRunnerOptions,
 ): Promise<StepRunner> {
-  const step = {
-    random: persistentTensor(gpu, 'random', [4], 'u32'),
-    scale: persistentTensor(gpu, 'scale', [1]),
-    statistics: persistentTensor(gpu, 'statistics', [statisticsSize]),
-  };
+  const step = createStepTensors(gpu, 'test');
   writeTensor(gpu, step.random, Uint32Array.of(7, 0, 3, 0));
   writeTensor(gpu, step.scale, Float32Array.of(scale));
   const options = { training: true, labelSmoothing };

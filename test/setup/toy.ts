@@ -3,7 +3,7 @@ import type { Batch } from '../../src/data/batches.ts';
 import { evaluationBatches } from '../../src/data/batches.ts';
 import type { ParallelText } from '../../src/data/parallel.ts';
 import type { Gpu } from '../../src/gpu/gpu.ts';
-import { Seq2Seq } from '../../src/models/seq2seq.ts';
+import { Seq2Seq } from '../../src/models/kinds.ts';
 import { type PartialConfig, resolveConfig } from '../../src/train/config/resolve-config.ts';
 import type { Config } from '../../src/train/config/types.ts';
 import type { TrainingEngine } from '../../src/train/engine.ts';
@@ -27,7 +27,7 @@ export function toyPairs(seed: number, count: number, longest = 11): ParallelTex
 export type ToyOptions = Pick<PartialConfig, 'model' | 'training' | 'testing'>;
 
 /** Small, with everything that could go wrong in it: two directions, two layers, dropout everywhere, buckets. */
-export function toyConfig({ model, training, testing }: ToyOptions = {}): Config {
+export function toyConfig({ model, training, testing }: ToyOptions = {}): Config<'seq2seq'> {
   return resolveConfig({
     name: 'toy',
     data: { src: { level: 'char' }, trg: { level: 'char' } },
@@ -69,7 +69,7 @@ export const plainModel: NonNullable<ToyOptions['model']> = {
 export const toyTraining = toyPairs(1, 60);
 export const toyDev = toyPairs(2, 12);
 
-export function toyModel(gpu: Gpu, config: Config, text: ParallelText = toyTraining): Seq2Seq {
+export function toyModel(gpu: Gpu, config: Config<'seq2seq'>, text: ParallelText = toyTraining): Seq2Seq {
   return Seq2Seq.fromPairs(gpu, text, config);
 }
 

@@ -34,7 +34,7 @@ test('30 updates: replayed plans give the weights that fresh recordings give', a
     await engine.update([batch], 0.01);
     // The same update by an engine and in memory made for it alone.
     const fresh = await TrainingEngine.create(gpu, recorded.network, new ScratchPool(gpu), options);
-    fresh.restore({ updates: step, microSteps: step });
+    fresh.restore({ ...fresh.state, updates: step, microSteps: step });
     if (step > 0) fresh.writeMoments(moments);
     await fresh.update([batch], 0.01);
     ({ moments } = await fresh.readOptimizer());

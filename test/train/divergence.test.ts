@@ -1,7 +1,7 @@
 /** Where a loss or a gradient is not finite nothing is changed, and it is told. */
 import { describe, expect, test } from 'vitest';
 import { DivergedError } from '../../src/errors.ts';
-import type { Seq2Seq } from '../../src/models/seq2seq.ts';
+import type { Seq2Seq } from '../../src/models/kinds.ts';
 import type { TrainingReport } from '../../src/train/reports.ts';
 import type { Trainer } from '../../src/train/trainer.ts';
 import { expectSameBits } from '../setup/bits.ts';

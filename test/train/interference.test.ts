@@ -1,7 +1,7 @@
 /** What shares a device or a model with a training changes no bit of it, and the other way about. */
 import { expect, test } from 'vitest';
 import type { ParallelText } from '../../src/data/parallel.ts';
-import type { Translation } from '../../src/models/seq2seq.ts';
+import type { Translation } from '../../src/models/tasks/seq2seq.ts';
 import type { TrainingReport } from '../../src/train/reports.ts';
 import type { Trainer } from '../../src/train/trainer.ts';
 import { expectSameBits } from '../setup/bits.ts';
@@ -125,7 +125,7 @@ test('calls that overlap get what they would get one after another', async () =>
   const model = toyModel(gpu, toyConfig({ model: large, testing: { max_output_length: 40 } }));
   // The same shapes on purpose: they share plans, buffers and states.
   const groups = [toyPairs(5, 8, 7), toyPairs(6, 8, 7), toyPairs(7, 8, 7)];
-  const translate = (text: ParallelText) => model.translateDetailed(text.source, { alignments: true });
+  const translate = (text: ParallelText) => model.predict(text.source, { alignments: true });
   const separately: Translation[][] = [];
   const losses: number[] = [];
   for (const group of groups) {

@@ -5,8 +5,8 @@
 import { describe, expect, test } from 'vitest';
 import { CheckpointError } from '../../src/errors.ts';
 import { restoreCheckpoint, saveCheckpoint } from '../../src/models/checkpoint.ts';
-import type { ModelFiles } from '../../src/models/model-files.ts';
-import { Seq2Seq } from '../../src/models/seq2seq.ts';
+import { Seq2Seq } from '../../src/models/kinds.ts';
+import { type ModelFiles, readModelDescription } from '../../src/models/model-files.ts';
 import type { TrainingReport } from '../../src/train/reports.ts';
 import type { Trainer } from '../../src/train/trainer.ts';
 import { expectSameBits } from '../setup/bits.ts';
@@ -89,7 +89,7 @@ async function reportsOf(
 
 /** A new model and trainer from nothing but the bytes. */
 async function restored(options: ToyOptions, description: ModelFiles, files: ModelFiles): Promise<Training> {
-  const model = Seq2Seq.fromDescription(gpu, toyConfig(options), description);
+  const model = Seq2Seq.create(gpu, toyConfig(options), readModelDescription(description).vocabularies);
   const trainer = await model.trainer(model.encodeTraining(toyTraining), dev);
   restoreCheckpoint(model, trainer, files, 'the checkpoint');
   return { model, trainer };
@@ -237,7 +237,11 @@ describe('a checkpoint that does not fit is named, and changes nothing', () => {
 
   test('weights alone may be taken over, without the optimiser’s moments', async () => {
     const { files, description } = await checkpoint();
-    const model = Seq2Seq.fromDescription(gpu, toyConfig({ training: { optimizer: 'sgd' } }), description);
+    const model = Seq2Seq.create(
+      gpu,
+      toyConfig({ training: { optimizer: 'sgd' } }),
+      readModelDescription(description).vocabularies,
+    );
     const trainer = await model.trainer(model.encodeTraining(toyTraining));
     restoreCheckpoint(model, trainer, files, 'runs/x', { resetOptimizer: true, startOver: true });
     expect(trainer.state).toMatchObject({ engine: { updates: 0, microSteps: 0 }, epoch: 0 });

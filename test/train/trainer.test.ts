@@ -1,7 +1,7 @@
 /** The loop around the updates: when it ends, validates, reports, saves, and which learning rate it takes. */
 import { describe, expect, test } from 'vitest';
 import { ConfigError } from '../../src/errors.ts';
-import type { Seq2Seq } from '../../src/models/seq2seq.ts';
+import type { Seq2Seq } from '../../src/models/kinds.ts';
 import { initialScheduleState, learningRate } from '../../src/optim/schedules.ts';
 import { ScratchPool } from '../../src/scheduler/scratch-pool.ts';
 import type { TrainingConfig } from '../../src/train/config/types.ts';
@@ -15,6 +15,7 @@ import type {
   ValidationReport,
 } from '../../src/train/reports.ts';
 import { Trainer } from '../../src/train/trainer.ts';
+import { trainingSet } from '../../src/train/training-set.ts';
 import { expectSameBits } from '../setup/bits.ts';
 import { countCalls } from '../setup/count-calls.ts';
 import { testGpu } from '../setup/gpu.ts';
@@ -56,7 +57,7 @@ async function create(training: Partial<TrainingConfig>, script?: Script): Promi
     network: model.network,
     pool: new ScratchPool(gpu),
     training: config.training,
-    train: model.encodeTraining(pairs),
+    train: trainingSet(model.encodeTraining(pairs), config.training),
     validate: script && scripted(script),
   });
   return { model, trainer, training: config.training };

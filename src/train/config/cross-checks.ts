@@ -1,7 +1,9 @@
 /** What does not fit together in a configuration whose keys are each right. */
 import type { Problem } from '../../nn/config/resolve.ts';
 import { checkModel } from '../../nn/model-config.ts';
+import { checkSamplingSchedule } from '../sampling-schedule.ts';
 import { isTsv } from './data-keys.ts';
+import { metricsOf } from './testing-keys.ts';
 import type { Config, SideConfig } from './types.ts';
 
 export function checkConfig(config: Config): Problem[] {
@@ -11,14 +13,64 @@ export function checkConfig(config: Config): Problem[] {
   };
   checkData(config, problem);
   problems.push(...checkModel(config.model));
-  if (config.model.tied_embeddings && !config.data.share_vocab) {
-    problem('model.tied_embeddings', 'needs one vocabulary for both sides; write `data.share_vocab: true`.');
-  }
+  checkTask(config, problem);
   checkTraining(config, problem);
   return problems;
 }
 
 type Report = (path: string, message: string) => void;
+
+/** What a type of model needs of the other sections, and what means nothing to it. */
+function checkTask({ model, data, training, testing }: Config, problem: Report): void {
+  const { type } = model;
+  const writes = type === 'seq2seq' || type === 'generator';
+  if (type === 'seq2seq' && model.tied_embeddings && !data.share_vocab) {
+    problem('model.tied_embeddings', 'needs one vocabulary for both sides; write `data.share_vocab: true`.');
+  }
+  if (data.share_vocab && type !== 'seq2seq') {
+    problem('data.share_vocab', `is for seq2seq, but \`model.type\` is ${type}.`);
+  }
+  if (data.trg.level === 'frames') problem('data.trg.level', 'frames can only be read, not written.');
+  if (data.src.level === 'frames' && type === 'language_model') {
+    problem('data.src.level', 'a language model reads no source.');
+  }
+  if ((data.dataset_type === 'lines') !== (type === 'language_model') && data.dataset_type !== 'tsv') {
+    problem(
+      'data.dataset_type',
+      `lines is for language models and only for them, but \`model.type\` is ${type}.`,
+    );
+  }
+  if (training.bptt_length !== null && type !== 'language_model') {
+    problem('training.bptt_length', `is for language models, but \`model.type\` is ${type}.`);
+  }
+  if (training.bptt_length !== null && training.batch_type !== 'sentence') {
+    problem('training.batch_type', 'with `bptt_length` `batch_size` is a number of rows; write sentence.');
+  }
+  if (training.forcing !== 'teacher' && !writes) {
+    problem('training.forcing', `${training.forcing} needs a decoder, but \`model.type\` is ${type}.`);
+  }
+  if (training.load_decoder !== null && type !== 'seq2seq') {
+    problem('training.load_decoder', `is for seq2seq, but \`model.type\` is ${type}.`);
+  }
+  const known = metricsOf[type];
+  const foreign = testing.eval_metrics.filter((metric) => !known.includes(metric));
+  if (foreign.length > 0) {
+    problem(
+      'testing.eval_metrics',
+      `${foreign.join(', ')} cannot score a ${type}; it has ${known.join(', ')}.`,
+    );
+  }
+  if (training.forcing === 'scheduled_sampling') {
+    try {
+      checkSamplingSchedule(training.scheduled_sampling);
+    } catch (error) {
+      problem('training.scheduled_sampling', (error as Error).message);
+    }
+  }
+  if (type === 'tagger' && model.crf && training.label_smoothing > 0) {
+    problem('training.label_smoothing', 'a CRF has no smoothing; write 0, or `model.crf: false`.');
+  }
+}
 
 function checkData({ data }: Config, problem: Report): void {
   const { src, trg } = data;
@@ -66,7 +118,7 @@ function checkTraining({ data, training, testing }: Config, problem: Report): vo
   const metric = training.early_stopping_metric;
   if (
     data.dev !== null &&
-    (metric === 'wer' || metric === 'bleu') &&
+    (metric === 'wer' || metric === 'bleu' || metric === 'macro_f1' || metric === 'entity_f1') &&
     !testing.eval_metrics.includes(metric)
   ) {
     problem(

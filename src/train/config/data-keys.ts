@@ -1,5 +1,6 @@
 /** The keys of the `data` section: which text, how it is cut into tokens, which vocabularies. */
 import { choice, derived, flag, integer, orNull, scope, section, text } from '../../nn/config/spec.ts';
+import type { ModelType } from '../../nn/model-config.ts';
 import type { DataConfig, DatasetType, SideConfig } from './types.ts';
 
 function side(doc: string, lang: string) {
@@ -10,9 +11,9 @@ function side(doc: string, lang: string) {
       allowed: 'a file name suffix without slashes or spaces',
       doc: "Suffix of this side's files when `dataset_type` is plain: `train: data/train` and `lang: en` read `data/train.en`.",
     }),
-    level: choice(['word', 'char'], {
+    level: choice(['word', 'char', 'frames'], {
       default: 'word',
-      doc: 'What a token is: what lies between white space, or every character.',
+      doc: 'What a token is: what lies between white space, or every character. Of the source also `frames`: each line names a `.npy` or `.csv` file of real-valued vectors, one a step (paths count from the folder of the text).',
       elsewhere: {
         bpe: 'Subword segmentation is not there yet: segment the files beforehand and write word.',
       },
@@ -49,45 +50,50 @@ function side(doc: string, lang: string) {
   });
 }
 
-export const dataSection = scope<DataConfig>(
-  'The text. A file whose name ends in `.gz` is unpacked; of parallel files either form may lie there.',
-  {
-    dataset_type: choice(['plain', 'tsv'], {
-      default: derived(
-        'tsv if `data.train` ends in .tsv or .tsv.gz, otherwise plain',
-        ({ train }: DataConfig): DatasetType => (isTsv(train) ? 'tsv' : 'plain'),
+/** `type`: the model's, on which some defaults depend. */
+export const dataSection = (type: ModelType) =>
+  scope<DataConfig>(
+    'The text. A file whose name ends in `.gz` is unpacked; of parallel files either form may lie there.',
+    {
+      dataset_type: choice(['plain', 'tsv', 'lines'], {
+        default: derived(
+          'tsv if `data.train` ends in .tsv or .tsv.gz, otherwise plain; for a language model lines',
+          ({ train }: DataConfig): DatasetType => {
+            if (isTsv(train)) return 'tsv';
+            return type === 'language_model' ? 'lines' : 'plain';
+          },
+        ),
+        doc: "Two parallel files (`PREFIX.SRC` and `PREFIX.TRG`, with each side's `lang` as suffix); one file of tab-separated columns without a header; or, for a language model, one file of lines.",
+        elsewhere: {
+          parallel: 'Parallel files are plain here.',
+          huggingface: 'Data sets are read from files only.',
+        },
+      }),
+      train: text({ doc: 'Training pairs: the prefix of the parallel files, or the TSV file.' }),
+      dev: orNull(
+        text({ doc: 'Validation pairs, as `train`.' }),
+        'no validation: the last checkpoint counts as the best',
+        null,
       ),
-      doc: "Two parallel files (`PREFIX.SRC` and `PREFIX.TRG`, with each side's `lang` as suffix), or one file of tab-separated columns without a header.",
-      elsewhere: {
-        parallel: 'Parallel files are plain here.',
-        huggingface: 'Data sets are read from files only.',
-      },
-    }),
-    train: text({ doc: 'Training pairs: the prefix of the parallel files, or the TSV file.' }),
-    dev: orNull(
-      text({ doc: 'Validation pairs, as `train`.' }),
-      'no validation: the last checkpoint counts as the best',
-      null,
-    ),
-    test: orNull(text({ doc: 'Test pairs, as `train`; scored once, after training.' }), 'no test', null),
-    source_column: integer({
-      default: 1,
-      min: 1,
-      doc: 'The TSV column of the source, counted from 1 as `cut -f` does.',
-    }),
-    target_column: integer({ default: 2, min: 1, doc: 'The TSV column of the target, counted from 1.' }),
-    src: side('The source side.', 'src'),
-    trg: side('The target side.', 'trg'),
-    share_vocab: flag({
-      default: false,
-      doc: 'One vocabulary for both sides, built from both; `src` and `trg` must then agree about level and vocabulary.',
-    }),
-    reverse_source: flag({
-      default: false,
-      doc: 'Feed the source from its last token to its first (Sutskever et al. 2014).',
-    }),
-  },
-);
+      test: orNull(text({ doc: 'Test pairs, as `train`; scored once, after training.' }), 'no test', null),
+      source_column: integer({
+        default: 1,
+        min: 1,
+        doc: 'The TSV column of the source, counted from 1 as `cut -f` does.',
+      }),
+      target_column: integer({ default: 2, min: 1, doc: 'The TSV column of the target, counted from 1.' }),
+      src: side('The source side.', 'src'),
+      trg: side('The target side.', 'trg'),
+      share_vocab: flag({
+        default: false,
+        doc: 'One vocabulary for both sides, built from both; `src` and `trg` must then agree about level and vocabulary.',
+      }),
+      reverse_source: flag({
+        default: false,
+        doc: 'Feed the source from its last token to its first (Sutskever et al. 2014).',
+      }),
+    },
+  );
 
 export function isTsv(file: string): boolean {
   return /\.tsv(\.gz)?$/i.test(file);

@@ -8,6 +8,7 @@ import { ConfigError } from '../../errors.ts';
 import type { Problem } from '../../nn/config/resolve.ts';
 import { resolveSection } from '../../nn/config/resolve.ts';
 import { asAnySection } from '../../nn/config/spec.ts';
+import { modelTypeOf } from '../../nn/model-config.ts';
 import { checkConfig } from './cross-checks.ts';
 import type { Override } from './overrides.ts';
 import { applyOverride, parseOverride } from './overrides.ts';
@@ -52,7 +53,7 @@ export function parseConfig(yamlText: string, options: ParseOptions = {}): Confi
   const settings = overrides.map(parseOverride);
   const given = settings.reduce(applyOverride, contentsOf(document, source));
   const problems: Problem[] = [];
-  const root = rootSection(nameFromFile(source));
+  const root = rootSection(nameFromFile(source), modelTypeOf(given.model));
   const explain = (path: readonly string[]) => explainUnknownKey(asAnySection(root), path);
   const config = resolveSection(root, given, [], problems, explain);
   if (problems.length === 0) problems.push(...checkConfig(config));

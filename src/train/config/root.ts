@@ -1,13 +1,15 @@
 /** The whole configuration: a name and the four sections of Joey NMT. */
+
+import type { Section } from '../../nn/config/spec.ts';
 import { section, text } from '../../nn/config/spec.ts';
-import { modelSection } from '../../nn/model-config.ts';
+import { type ModelConfig, type ModelType, modelSections } from '../../nn/model-config.ts';
 import { dataSection } from './data-keys.ts';
 import { testingSection } from './testing-keys.ts';
 import { trainingSection } from './training-keys.ts';
 import type { Config } from './types.ts';
 
-/** The tree of all keys for runs that are called `name` unless their configuration says otherwise. */
-export function rootSection(name: string) {
+/** The tree of all keys of a type of model, for runs that are called `name` unless their configuration says otherwise. */
+export function rootSection(name: string, type: ModelType = 'seq2seq') {
   return section<Config>('', {
     name: text({
       default: name,
@@ -16,10 +18,10 @@ export function rootSection(name: string) {
         'a name of letters, digits, `.`, `_`, `-` and spaces (100 at most) that starts with a letter or digit',
       doc: "The run's name, and by default its folder's name under `runs/`.",
     }),
-    data: dataSection,
-    model: modelSection,
+    data: dataSection(type),
+    model: modelSections[type] as Section<ModelConfig>,
     training: trainingSection,
-    testing: testingSection,
+    testing: testingSection(type),
   });
 }
 

@@ -5,17 +5,38 @@ import {
   flag,
   fraction,
   integer,
+  type KeySpec,
   listOf,
   number,
   orNull,
   pairOf,
   scope,
+  section,
   text,
 } from '../../nn/config/spec.ts';
-import type { Normalization, TrainingConfig } from './types.ts';
+import type { ParameterGroupOptions } from '../../optim/parameter-groups.ts';
+import type { Normalization, ScheduledSamplingConfig, TrainingConfig } from './types.ts';
 
 /** The largest seed: what fits in 32 bits. */
 const MAX_SEED = 0xffff_ffff;
+
+const parameterGroupsKey: KeySpec<ParameterGroupOptions[]> = {
+  default: [],
+  allowed:
+    'a list of groups such as { pattern: encoder.*, lr: 0.1, frozen_epochs: 2 }, where lr (≥ 0) and frozen_epochs (a whole number or always) may be left out',
+  accepts: (value) => Array.isArray(value) && value.every(isParameterGroup),
+  doc: "Learning rates and freezing by the names of parameters (`*` stands for any characters; the first pattern that matches a name counts): `lr` multiplies the learning rate, `frozen_epochs` leaves the parameters as they are for the first so many epochs, or `always`. Like PyTorch's parameter groups; frozen ones are left out of the gradient's norm.",
+};
+
+function isParameterGroup(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
+  const { pattern, lr = 1, frozen_epochs: frozen = 0, ...others } = value as Record<string, unknown>;
+  const isFrozen = frozen === 'always' || (Number.isSafeInteger(frozen) && (frozen as number) >= 0);
+  const isRate = Number.isFinite(lr) && (lr as number) >= 0;
+  return (
+    typeof pattern === 'string' && pattern !== '' && isRate && isFrozen && Object.keys(others).length === 0
+  );
+}
 
 export const trainingSection = scope<TrainingConfig>('How the model is trained and what is kept of it.', {
   random_seed: integer({
@@ -49,6 +70,41 @@ export const trainingSection = scope<TrainingConfig>('How the model is trained a
     5,
   ),
   label_smoothing: fraction('The share of probability spread evenly over the vocabulary.'),
+  parameter_groups: parameterGroupsKey,
+
+  forcing: choice(['teacher', 'free_running', 'scheduled_sampling'], {
+    default: 'teacher',
+    doc: "Whose words the decoder reads in training: the reference's, its own, or each by chance (Bengio et al. 2015). Its own `</s>` does not end a sequence: it goes on to the reference's length.",
+  }),
+  scheduled_sampling: section<ScheduledSamplingConfig>(
+    "How often the decoder's own token is read, with `forcing: scheduled_sampling`; the paper's ε is the teacher's share, 1 − p. i counts updates.",
+    {
+      token: choice(['argmax', 'sample'], {
+        default: 'argmax',
+        doc: "The decoder's own token: the most probable one, or one drawn from its distribution. Of free running too.",
+      }),
+      schedule: choice(['constant', 'linear', 'exponential', 'inverse_sigmoid'], {
+        default: 'inverse_sigmoid',
+        doc: 'ε over the updates: constant 1 − `probability`; linear max(`epsilon_min`, `k` − `c`·i); exponential `k`^i; inverse sigmoid `k` / (`k` + exp(i / `k`)).',
+      }),
+      probability: number({ default: 0.25, min: 0, max: 1, doc: 'Of constant: p.' }),
+      k: number({
+        default: 500,
+        above: 0,
+        doc: 'Of linear (at most 1), exponential (below 1) and inverse_sigmoid (at least 1).',
+      }),
+      c: number({ default: 0.001, min: 0, doc: 'Of linear: how much ε falls with each update.' }),
+      epsilon_min: number({ default: 0, min: 0, max: 1, doc: 'Of linear: where ε stops.' }),
+    },
+  ),
+  bptt_length: orNull(
+    integer({
+      min: 1,
+      doc: 'Of language models: the text is one stream in `batch_size` rows, cut into chunks of so many tokens; a chunk starts from the states that the one before it left (truncated back-propagation through time).',
+    }),
+    'each line by itself, from zero states',
+    null,
+  ),
 
   batch_size: integer({ default: 64, min: 1, doc: 'Sentences or tokens in a batch, as `batch_type` says.' }),
   batch_type: choice(['sentence', 'token'], {
@@ -138,9 +194,9 @@ export const trainingSection = scope<TrainingConfig>('How the model is trained a
     distinct: true,
     doc: 'Which validation pairs, counted from 0, are shown with their output at every validation.',
   }),
-  early_stopping_metric: choice(['loss', 'ppl', 'accuracy', 'wer', 'bleu'], {
+  early_stopping_metric: choice(['loss', 'ppl', 'accuracy', 'wer', 'bleu', 'macro_f1', 'entity_f1'], {
     default: 'loss',
-    doc: 'What makes a checkpoint the best one, and what plateau and early stopping watch: loss, perplexity and wer want to fall, accuracy (of target tokens) and bleu to rise.',
+    doc: 'What makes a checkpoint the best one, and what plateau and early stopping watch: loss, perplexity and wer want to fall, accuracy (of target tokens, tags or classes), bleu, macro_f1 and entity_f1 to rise.',
     elsewhere: { acc: 'Write accuracy.', per: 'Write wer.' },
   }),
   early_stopping_patience: orNull(
@@ -169,6 +225,13 @@ export const trainingSection = scope<TrainingConfig>('How the model is trained a
   load_model: orNull(
     text({ doc: 'Start from the weights of this run folder or model file instead of new ones.' }),
     'new weights',
+    null,
+  ),
+  load_decoder: orNull(
+    text({
+      doc: "Start the decoder from the language model in this run folder. It must have the same cell, sizes and target vocabulary. What the language model has not (the context's columns, the bridge) starts at zero, so that the first prediction is the language model's.",
+    }),
+    'as any other part',
     null,
   ),
   reset_optimizer: flag({ default: false, doc: "With `load_model`: do not load the optimiser's state." }),

@@ -3,19 +3,21 @@
  * default and what it may be is data in the `*-keys.ts` files beside this one (for `model`: in
  * `src/nn/model-config.ts`), from which the validator, its messages and docs/configuration.md are made.
  */
-import type { ModelConfig } from '../../nn/model-config.ts';
+import type { ModelConfig, ModelType } from '../../nn/model-config.ts';
 import type { OptimizerName } from '../../optim/optimizer.ts';
+import type { ParameterGroupOptions } from '../../optim/parameter-groups.ts';
+import type { SamplingScheduleOptions } from '../sampling-schedule.ts';
 
-export type { ModelConfig } from '../../nn/model-config.ts';
+export type { ModelConfig, ModelType } from '../../nn/model-config.ts';
 
-export type DatasetType = 'plain' | 'tsv';
-export type TokenLevel = 'word' | 'char';
+export type DatasetType = 'plain' | 'tsv' | 'lines';
+export type SideLevel = 'word' | 'char' | 'frames';
 
 /** One side of the data: `data.src` or `data.trg`. */
 export interface SideConfig {
   /** Suffix of this side's files when `dataset_type` is `plain`. */
   lang: string;
-  level: TokenLevel;
+  level: SideLevel;
   lowercase: boolean;
   /** Training pairs with more tokens on this side are dropped; null: no limit. */
   max_length: number | null;
@@ -42,7 +44,14 @@ export interface DataConfig {
 export type Normalization = 'tokens' | 'batch' | 'none';
 export type BatchType = 'sentence' | 'token';
 export type Scheduling = 'constant' | 'step' | 'inverse_sqrt' | 'plateau';
-export type EarlyStoppingMetric = 'loss' | 'ppl' | 'accuracy' | 'wer' | 'bleu';
+export type EarlyStoppingMetric = 'loss' | 'ppl' | 'accuracy' | 'wer' | 'bleu' | 'macro_f1' | 'entity_f1';
+export type Forcing = 'teacher' | 'free_running' | 'scheduled_sampling';
+
+/** Whose words a decoder reads in training. */
+export interface ScheduledSamplingConfig extends SamplingScheduleOptions {
+  /** The decoder's own token: its most probable one, or one drawn from its distribution. */
+  token: 'argmax' | 'sample';
+}
 
 export interface TrainingConfig {
   random_seed: number;
@@ -56,6 +65,13 @@ export interface TrainingConfig {
   normalization: Normalization;
   clip_grad_norm: number | null;
   label_smoothing: number;
+  /** Learning rates and freezing by the names of parameters. */
+  parameter_groups: ParameterGroupOptions[];
+
+  forcing: Forcing;
+  scheduled_sampling: ScheduledSamplingConfig;
+  /** Of language models: the text is one stream, cut into chunks of so many tokens; null: each line by itself. */
+  bptt_length: number | null;
 
   batch_size: number;
   batch_type: BatchType;
@@ -94,11 +110,22 @@ export interface TrainingConfig {
   keep_best_ckpts: number;
   keep_last_ckpts: number;
   load_model: string | null;
+  /** A language model whose parameters the decoder starts from. */
+  load_decoder: string | null;
   reset_optimizer: boolean;
   reset_scheduler: boolean;
 }
 
-export type EvalMetric = 'token_accuracy' | 'sequence_accuracy' | 'wer' | 'per' | 'bleu';
+export type EvalMetric =
+  | 'token_accuracy'
+  | 'sequence_accuracy'
+  | 'wer'
+  | 'per'
+  | 'bleu'
+  | 'accuracy'
+  | 'macro_f1'
+  | 'entity_f1'
+  | 'bits_per_character';
 export type BleuTokenizer = '13a' | 'char' | 'zh' | 'none';
 
 export interface TestingConfig {
@@ -106,14 +133,16 @@ export interface TestingConfig {
   /** Most tokens put out; null: max_output_factor × source length + 10. */
   max_output_length: number | null;
   max_output_factor: number;
+  /** Of generated text: 0 takes the most probable token, else one is drawn from softmax(logits / temperature). */
+  temperature: number;
   eval_metrics: EvalMetric[];
   sacrebleu_cfg: { tokenize: BleuTokenizer; lowercase: boolean };
 }
 
-export interface Config {
+export interface Config<T extends ModelType = ModelType> {
   name: string;
   data: DataConfig;
-  model: ModelConfig;
+  model: ModelConfig<T>;
   training: TrainingConfig;
   testing: TestingConfig;
 }

@@ -74,7 +74,7 @@ model:
       voc_min_freq: 1,
       voc_file: null,
     });
-    expect(config.model.decoder.input_feeding).toBe(true);
+    expect(config.model).toMatchObject({ decoder: { input_feeding: true } });
   });
 
   test('a BOM, CRLF, anchors and merge keys are fine', () => {
@@ -143,7 +143,7 @@ describe('overrides', () => {
       adam_betas: [0.8, 0.9],
       clip_grad_norm: null,
     });
-    expect(config.model.encoder.bidirectional).toBe(false);
+    expect(config.model).toMatchObject({ encoder: { bidirectional: false } });
     expect(config.data.dev).toBe('dev=1.tsv');
   });
 

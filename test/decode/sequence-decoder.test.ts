@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { BEGIN_ID, END_ID, PAD_ID } from '../../src/data/special-tokens.ts';
-import { GreedyDecoder, type Hypothesis } from '../../src/decode/greedy.ts';
+import { type Hypothesis, SequenceDecoder } from '../../src/decode/sequence-decoder.ts';
 import type { DeepPartial } from '../../src/nn/config/spec.ts';
-import type { ModelConfig } from '../../src/nn/model-config.ts';
+import type { Seq2SeqConfig } from '../../src/nn/model-config.ts';
 import type { Seq2SeqNetwork } from '../../src/nn/seq2seq.ts';
 import { ScratchPool } from '../../src/scheduler/scratch-pool.ts';
 import { sameBits } from '../setup/bits.ts';
@@ -21,7 +21,7 @@ import { observedPool } from '../setup/scratch.ts';
 
 const gpu = await testGpu();
 
-const models: Record<string, DeepPartial<ModelConfig>> = {
+const models: Record<string, DeepPartial<Seq2SeqConfig>> = {
   lstm: {},
   'lstm, input feeding': { decoder: { input_feeding: true } },
   'two layers of lstm, one direction, dot': {
@@ -39,13 +39,13 @@ const models: Record<string, DeepPartial<ModelConfig>> = {
   },
 };
 
-function decoderOf(network: Seq2SeqNetwork): GreedyDecoder {
-  return new GreedyDecoder(gpu, network, new ScratchPool(gpu));
+function decoderOf(network: Seq2SeqNetwork): SequenceDecoder {
+  return new SequenceDecoder(gpu, network, new ScratchPool(gpu));
 }
 
 function withDecoder<T>(
-  model: DeepPartial<ModelConfig>,
-  use: (d: GreedyDecoder, n: Seq2SeqNetwork) => Promise<T>,
+  model: DeepPartial<Seq2SeqConfig>,
+  use: (d: SequenceDecoder, n: Seq2SeqNetwork) => Promise<T>,
 ) {
   const network = decodingNetwork(gpu, model);
   const decoder = decoderOf(network);
@@ -58,7 +58,7 @@ function withDecoder<T>(
 const limit = 40;
 
 function decodeLines(
-  decoder: GreedyDecoder,
+  decoder: SequenceDecoder,
   lines: readonly number[][],
   shape = {},
   most = limit,
@@ -225,7 +225,7 @@ describe('the device', () => {
     for (const model of [models['lstm, input feeding']!, models['gru, concat']!]) {
       const network = decodingNetwork(gpu, model);
       const scratch = observedPool(gpu);
-      const decoder = new GreedyDecoder(gpu, network, scratch.pool);
+      const decoder = new SequenceDecoder(gpu, network, scratch.pool);
       const lines = randomLines(12, 6, 9);
       const expected = await decodeLines(decoder, lines);
       const { queue } = gpu.device;

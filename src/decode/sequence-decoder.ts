@@ -1,11 +1,13 @@
 /**
- * Batched greedy decoding on the device. Sources are encoded once; then chunks of steps run, each one submit that
- * chooses its words and feeds them back by itself; after a chunk the host reads the tokens and stops when every row
- * has put out `</s>` or reached its limit. A row's tokens do not depend on the batch it is in.
+ * Batched decoding on the device, greedy or sampled. Sources are encoded once; then chunks of steps run, each one submit
+ * that chooses its words and feeds them back by itself; after a chunk the host reads the tokens and stops when every row
+ * has put out `</s>` or reached its limit. A greedy row's tokens do not depend on the batch it is in.
  */
+import type { SourceBatch } from '../data/batches.ts';
 import { BEGIN_ID, END_ID, PAD_ID } from '../data/special-tokens.ts';
 import type { Gpu } from '../gpu/gpu.ts';
-import type { Seq2SeqNetwork } from '../nn/seq2seq.ts';
+import { writeSources } from '../nn/batch-tensors.ts';
+import type { GeneratingNetwork } from '../nn/generating.ts';
 import { readIds, readTensor, writeTensor } from '../scheduler/persistent.ts';
 import { submit } from '../scheduler/plan.ts';
 import { PlanCache } from '../scheduler/plan-cache.ts';
@@ -14,12 +16,10 @@ import { Serial } from '../scheduler/serial.ts';
 import { DecodeSession } from './session.ts';
 
 /** Sources as `data/batches.ts` makes them. */
-export interface Sources {
-  readonly B: number;
-  readonly S: number;
-  readonly source: Uint32Array;
-  readonly sourceLengths: Uint32Array;
-}
+export type Sources = Pick<
+  SourceBatch,
+  'B' | 'S' | 'C' | 'source' | 'sourceLengths' | 'characters' | 'characterLengths'
+>;
 
 export interface Hypothesis {
   /** Target ids without `</s>`. */
@@ -30,50 +30,59 @@ export interface Hypothesis {
   readonly alignments?: Float32Array[];
 }
 
-export interface GreedyOptions {
+export interface DecodeOptions {
   /** Most tokens of each row, without `</s>`. */
   readonly limits: readonly number[];
   readonly alignments?: boolean;
+  /** 0 (the default): the most probable token at each step; else one drawn from softmax(logits / temperature). */
+  readonly temperature?: number;
+  /** Of drawn tokens: the same seed draws the same tokens for the same batch. */
+  readonly seed?: number;
+  /** u32 [B]: what each row goes on from. Default: `<s>`, and nothing comes of a row without a source. */
+  readonly firstTokens?: Uint32Array;
 }
 
 /** Steps between two looks at the tokens. */
 const chunkSteps = 16;
 const cachedShapes = 16;
 
-export class GreedyDecoder {
+export class SequenceDecoder {
   readonly #gpu: Gpu;
-  readonly #network: Seq2SeqNetwork;
+  readonly #network: GeneratingNetwork;
   readonly #pool: ScratchPool;
   readonly #sessions = new PlanCache<DecodeSession>(cachedShapes);
   readonly #serial = new Serial();
 
-  constructor(gpu: Gpu, network: Seq2SeqNetwork, pool: ScratchPool) {
+  constructor(gpu: Gpu, network: GeneratingNetwork, pool: ScratchPool) {
     this.#gpu = gpu;
     this.#network = network;
     this.#pool = pool;
   }
 
   /** One hypothesis a row, empty rows (length 0) included. Calls made at once are served one after another. */
-  decode(sources: Sources, options: GreedyOptions): Promise<Hypothesis[]> {
+  decode(sources: Sources, options: DecodeOptions): Promise<Hypothesis[]> {
     return this.#serial.run(() => this.#decode(sources, options));
   }
 
-  async #decode(sources: Sources, { limits, alignments = false }: GreedyOptions): Promise<Hypothesis[]> {
+  async #decode(sources: Sources, options: DecodeOptions): Promise<Hypothesis[]> {
+    const { limits, temperature = 0, seed = 0, firstTokens } = options;
+    const alignments = options.alignments === true && this.#network.memorySize > 0;
     const { B, S } = sources;
-    const shape = { B, S, steps: chunkSteps, alignments };
+    const shape = { B, S, steps: chunkSteps, alignments, sampled: temperature > 0 };
     const session = await this.#sessions.get(JSON.stringify(shape), () =>
       DecodeSession.create(this.#gpu, this.#network, this.#pool, shape),
     );
-    writeTensor(this.#gpu, session.ids, sources.source);
-    writeTensor(this.#gpu, session.lengths, sources.sourceLengths);
-    writeTensor(this.#gpu, session.firstToken, new Uint32Array(B).fill(BEGIN_ID));
+    writeSources(this.#gpu, session.sources, sources);
+    writeTensor(this.#gpu, session.firstToken, firstTokens ?? new Uint32Array(B).fill(BEGIN_ID));
+    writeTensor(this.#gpu, session.temperature, Float32Array.of(temperature));
     session.clearFeed();
     submit(this.#gpu, 'encode', [session.encodePlan]);
     const rows = Array.from(
       { length: B },
-      (_, row) => new Row(limits[row] ?? 0, sources.sourceLengths[row]!),
+      (_, row) => new Row(limits[row] ?? 0, sources.sourceLengths[row]!, firstTokens !== undefined),
     );
-    while (rows.some((row) => !row.done)) {
+    for (let chunk = 0; rows.some((row) => !row.done); chunk++) {
+      writeTensor(this.#gpu, session.random, Uint32Array.of(seed, 0, chunk, 0));
       submit(this.#gpu, 'decode', [session.plan]);
       const [tokens, weights] = await Promise.all([
         readIds(this.#gpu, session.tokens),
@@ -102,10 +111,10 @@ class Row {
   readonly #alignments: Float32Array[] = [];
   #ended: boolean;
 
-  constructor(limit: number, sourceLength: number) {
+  constructor(limit: number, sourceLength: number, goesOn: boolean) {
     this.#limit = limit;
     this.#length = sourceLength;
-    this.#ended = sourceLength === 0;
+    this.#ended = sourceLength === 0 && !goesOn;
   }
 
   get done(): boolean {

@@ -1,0 +1,283 @@
+/**
+ * The model that users hold: a network of any type with its vocabularies, that trains, predicts, scores, saves and loads.
+ * Everything heavy happens on the device of the `Gpu` it was made for. What is special to a type is its `Task`.
+ */
+import { evaluationBatches } from '../data/batches.ts';
+import { tokenizeCorpus } from '../data/corpus.ts';
+import type { Dataset } from '../data/dataset.ts';
+import { type Pairs, type ParallelText, parallelText } from '../data/parallel.ts';
+import { ForwardRunner } from '../decode/forward-runner.ts';
+import { UsageError } from '../errors.ts';
+import type { Gpu } from '../gpu/gpu.ts';
+import type { ModelType } from '../nn/model-config.ts';
+import type { DataSizes, Network } from '../nn/network.ts';
+import { ScratchPool } from '../scheduler/scratch-pool.ts';
+import type { Shape } from '../scheduler/tensor.ts';
+import type { Config } from '../train/config/types.ts';
+import { Evaluator } from '../train/evaluator.ts';
+import { countCharacters } from '../train/metrics/bits.ts';
+import { type LengthRow, scoreByLength } from '../train/metrics/by-length.ts';
+import { lossReport, type TextScores, type Validation } from '../train/reports.ts';
+import { Trainer } from '../train/trainer.ts';
+import { streamBatches, trainingSet } from '../train/training-set.ts';
+import { type Fit, type FitOptions, Fitter } from './fit.ts';
+import { describeModel, type ModelFiles, modelFileNames, packTensors, unpackTensors } from './model-files.ts';
+import {
+  createTokenizers,
+  encodePairs,
+  formsOf,
+  type Tokenizers,
+  tokenizeTraining,
+  type Vocabularies,
+} from './prepare-data.ts';
+import { needsOutputs, type Scored, scoreOutputs } from './score.ts';
+import {
+  bucketWidth,
+  encodeInputs,
+  type Input,
+  inputBatches,
+  type Prediction,
+  type PredictOptions,
+  type Predictor,
+  type Task,
+} from './task.ts';
+import { balancedClassWeights, embeddingGroups } from './training-options.ts';
+
+export interface EvaluateOptions {
+  /** Which examples to show, by index. */
+  readonly samples?: readonly number[];
+  /** Score by source length too. */
+  readonly byLength?: boolean;
+}
+
+export class Model<
+  T extends ModelType = ModelType,
+  N extends Network = Network,
+  Output extends Prediction = Prediction,
+> {
+  readonly gpu: Gpu;
+  readonly config: Config<T>;
+  readonly vocabularies: Vocabularies;
+  readonly network: N;
+  readonly #task: Task<T, N, Output>;
+  readonly #tokenizers: Tokenizers;
+  readonly #pool: ScratchPool;
+  readonly #predictor: Predictor<Output>;
+  readonly #fitter: Fitter;
+  #evaluator: Evaluator | undefined;
+  #encoder: ForwardRunner<'vectors'> | undefined;
+
+  /** With weights of no value yet: `initialize` or `loadWeights` gives them some. See `kinds.ts` for how models are made. */
+  constructor(task: Task<T, N, Output>, gpu: Gpu, config: Config<T>, vocabularies: Vocabularies) {
+    this.#task = task;
+    this.gpu = gpu;
+    this.config = config;
+    this.vocabularies = vocabularies;
+    this.network = task.createNetwork(gpu, config.model, sizesOf(vocabularies), {
+      frames: formsOf(config as Config).source === 'frames',
+    });
+    this.#tokenizers = createTokenizers(config as Config);
+    this.#pool = new ScratchPool(gpu);
+    this.#predictor = task.createPredictor(this.#parts);
+    this.#fitter = new Fitter(this as unknown as Model);
+  }
+
+  /** Which type of model it is. */
+  get type(): T {
+    return this.#task.type;
+  }
+
+  get #parts() {
+    const { gpu, config, vocabularies, network } = this;
+    return { gpu, config, vocabularies, network, tokenizers: this.#tokenizers, pool: this.#pool };
+  }
+
+  get #config(): Config {
+    return this.config as Config;
+  }
+
+  /** Configuration, vocabularies and weights by file name; `load` takes them again, here or elsewhere. */
+  async save(): Promise<ModelFiles> {
+    const files = this.description();
+    files.set(modelFileNames.weights, await this.saveWeights());
+    return files;
+  }
+
+  /** Configuration and vocabularies: what does not change in training. */
+  description(): ModelFiles {
+    return describeModel(this.#config, this.vocabularies);
+  }
+
+  async saveWeights(): Promise<Uint8Array> {
+    const metadata = new Map([
+      ['format', 'pt'],
+      ['producer', 'couplet'],
+    ]);
+    return packTensors(await this.network.parameters.read(), (name) => this.#shapeOf(name), metadata);
+  }
+
+  /** Throws CheckpointError unless the file holds exactly this model's parameters. */
+  loadWeights(bytes: Uint8Array, file = modelFileNames.weights as string): void {
+    this.network.parameters.writeAll(unpackTensors(bytes, this.shapes(), file));
+  }
+
+  /** Shapes of the parameters by name. */
+  shapes(): Map<string, Shape> {
+    return new Map(this.network.parameters.names.map((name) => [name, this.#shapeOf(name)]));
+  }
+
+  #shapeOf(name: string): Shape {
+    return this.network.parameters.get(name).shape;
+  }
+
+  /** Training examples as ids of this model's vocabularies. Those that are too long or empty are dropped. */
+  encodeTraining(text: ParallelText): Dataset {
+    return encodePairs(tokenizeTraining(text, this.#config), this.vocabularies, this.#config);
+  }
+
+  /** A trainer of this model; its `run()` yields reports. Dispose it when done. */
+  async trainer(train: Dataset, dev?: ParallelText): Promise<Trainer> {
+    const { gpu, network } = this;
+    const { training, model } = this.#config;
+    return Trainer.create({
+      gpu,
+      network,
+      pool: this.#pool,
+      training,
+      train: trainingSet(train, training),
+      classWeights: balancedClassWeights(model, train, this.vocabularies.target.size),
+      parameterGroups: [...training.parameter_groups, ...embeddingGroups(model)],
+      validate: dev && (() => this.evaluate(dev, { samples: training.print_valid_sents })),
+    });
+  }
+
+  /**
+   * Trains on pairs to the configured end; see `Fit` for how to listen, stop and go on.
+   *
+   *     for await (const report of model.fit(pairs, { dev, logEvery: 50 })) console.log(report.update, report.loss);
+   */
+  fit(pairs: Pairs, options: FitOptions = {}): Fit {
+    return this.#fitter.fit(pairs, options);
+  }
+
+  /** One line out for each input, in order; of an empty line an empty one. */
+  async translate(inputs: readonly Input[], options: PredictOptions = {}): Promise<string[]> {
+    return (await this.predict(inputs, options)).map(({ text }) => text);
+  }
+
+  /** As `translate`, with all that the model has to say: tokens, probabilities, and alignments if asked for. */
+  predict(inputs: readonly Input[], options: PredictOptions = {}): Promise<Output[]> {
+    return this.#predictor.predict(inputs, options);
+  }
+
+  /**
+   * One vector [M] for each input: what a decoder without attention or a classifier would read of it, of a tagger the
+   * mean of its states, of a language model its last state. An empty line gives zeros.
+   * @throws UsageError for a model that reads no sequence
+   */
+  async encode(inputs: readonly Input[], options: PredictOptions = {}): Promise<Float32Array[]> {
+    const { recordVectors } = this.#task;
+    if (!recordVectors) throw new UsageError(`a ${this.type} reads no sequence that it could encode`);
+    this.#encoder ??= new ForwardRunner(this.gpu, this.network, this.#pool, (tape, sources, random) => ({
+      vectors: recordVectors(this.network, tape, sources, random),
+    }));
+    const encoded = encodeInputs(inputs, { ...this.#parts, config: this.#config });
+    const vectors: Float32Array[] = [];
+    let size = 0;
+    for (const batch of inputBatches(encoded, this.#config, options)) {
+      const { data, shape } = (await this.#encoder.run(batch)).vectors!;
+      size = shape[1]!;
+      for (const [row, index] of batch.indices.entries()) {
+        vectors[index] = Float32Array.from(data.subarray(row * size, (row + 1) * size));
+      }
+    }
+    return Array.from(inputs, (_, index) => vectors[index] ?? new Float32Array(size));
+  }
+
+  /** Loss on given targets and the metrics of `testing.eval_metrics` on all examples, long ones too. */
+  async evaluate(pairs: Pairs, options: EvaluateOptions = {}): Promise<Validation> {
+    const { testing, training } = this.#config;
+    const text = parallelText(pairs);
+    const forms = formsOf(this.#config);
+    const corpus = tokenizeCorpus(text, { ...this.#tokenizers, forms });
+    const dataset = encodePairs(corpus, this.vocabularies, this.#config);
+    this.#evaluator ??= new Evaluator(this.gpu, this.network, this.#pool);
+    const { bptt_length: bptt } = training;
+    const batches =
+      bptt === null
+        ? evaluationBatches(dataset, { batchSize: testing.batch_size, bucketWidth })
+        : streamBatches(dataset, { batchSize: testing.batch_size, bptt, remainder: 'keep' });
+    const statistics = await this.#evaluator.run(batches);
+    const report = lossReport(statistics);
+    const kept = Array.from(corpus.lines);
+    const references = kept.map((line) => text.target[line]!);
+    const tags = forms.target === 'tags';
+    const decodes = testing.eval_metrics.some((metric) => needsOutputs(metric, tags));
+    const inputs = decodes || forms.source === 'label' ? kept.map((line) => inputOf(text, line)) : [];
+    const outputs = decodes ? await this.predict(inputs) : [];
+    const all = this.#scored(outputs, decodes ? references : []);
+    const characters = countCharacters(references);
+    const forced = { accuracy: report.accuracy, nll: statistics.nll, characters };
+    const lengths = Array.from(corpus.source.sequences, (ids) => ids.length);
+    const byLength =
+      options.byLength && decodes
+        ? scoreByLength(lengths, (indices) => scoreOutputs(partOf(all, indices), testing))
+        : undefined;
+    const shown = (options.samples ?? []).filter((index) => index < outputs.length);
+    return {
+      ...report,
+      scores: scoreOutputs({ ...all, forced }, testing),
+      samples: shown.map((index) => ({
+        source: text.source[kept[index]!]!,
+        reference: references[index]!,
+        hypothesis: outputs[index]!.text,
+      })),
+      ...(byLength && { byLength: byLength as LengthRow<TextScores>[] }),
+    };
+  }
+
+  #scored(outputs: readonly Output[], references: readonly string[]): Scored {
+    const tags = formsOf(this.#config).target === 'tags';
+    const tokens = (line: string) => this.#tokenizers.target.tokenize(line);
+    return {
+      hypotheses: outputs.map(({ text }) => text),
+      references: references.map((line) => (formsOf(this.#config).target === 'label' ? line.trim() : line)),
+      // Cut like the references, so that both are compared as the same text.
+      hypothesisTokens: outputs.map(({ text }) => tokens(text)),
+      referenceTokens: references.map(tokens),
+      tags,
+    };
+  }
+
+  /** Frees what the model holds on the device. Work that was submitted is finished; nothing can be asked afterwards. */
+  dispose(): void {
+    this.#fitter.dispose();
+    this.#predictor.dispose();
+    this.#encoder?.dispose();
+    this.#evaluator?.dispose();
+    this.network.dispose();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+}
+
+function inputOf(text: ParallelText, line: number): Input {
+  return text.frames?.[line] ?? text.source[line]!;
+}
+
+function sizesOf({ source, target, characters }: Vocabularies): DataSizes {
+  return { source: source.size, target: target.size, ...(characters && { characters: characters.size }) };
+}
+
+function partOf(scored: Scored, indices: readonly number[]): Scored {
+  const pick = <Item>(items: readonly Item[]) => indices.map((index) => items[index]!);
+  return {
+    hypotheses: pick(scored.hypotheses),
+    references: pick(scored.references),
+    hypothesisTokens: pick(scored.hypothesisTokens),
+    referenceTokens: pick(scored.referenceTokens),
+    tags: scored.tags,
+  };
+}

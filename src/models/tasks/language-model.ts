@@ -1,0 +1,68 @@
+/** The language model: the beginning of a line in, the line out. */
+import type { BatchPlan } from '../../data/batch-plan.ts';
+import { fillSourceBatch } from '../../data/batches.ts';
+import { Sequences } from '../../data/sequences.ts';
+import { BEGIN_ID } from '../../data/special-tokens.ts';
+import { SequenceDecoder } from '../../decode/sequence-decoder.ts';
+import { DataError } from '../../errors.ts';
+import { LanguageModelNetwork } from '../../nn/language-model.ts';
+import { bucketWidth, type Prediction, type Task } from '../task.ts';
+
+export interface Continuation extends Prediction {
+  /** What the model added to the beginning that it was given. */
+  readonly continuation: readonly string[];
+  /** False where the limit came before `</s>`. */
+  readonly ended: boolean;
+}
+
+export const languageModelTask: Task<'language_model', LanguageModelNetwork, Continuation> = {
+  type: 'language_model',
+
+  createNetwork: (gpu, config, sizes) => new LanguageModelNetwork(gpu, config, sizes),
+
+  createPredictor({ gpu, network, pool, config, vocabularies, tokenizers }) {
+    const decoder = new SequenceDecoder(gpu, network, pool);
+    const { target } = vocabularies;
+    const { max_output_length, max_output_factor, batch_size, temperature } = config.testing;
+    return {
+      async predict(inputs, options) {
+        const given = inputs.map((input, index) => {
+          if (typeof input === 'string') return tokenizers.target.tokenize(input);
+          throw new DataError(`input ${index + 1} is made of vectors, but this model reads text`);
+        });
+        const ids = given.map((tokens) => target.encode(tokens));
+        // All but the last token: that one is the first that generation reads.
+        const source = Sequences.from(ids.map((prefix) => [BEGIN_ID, ...prefix].slice(0, -1)));
+        const outputs: Continuation[] = [];
+        const B = Math.min(options.batchSize ?? batch_size, Math.max(1, inputs.length));
+        for (let start = 0; start < inputs.length; start += B) {
+          const indices = Array.from({ length: Math.min(B, inputs.length - start) }, (_, row) => start + row);
+          const longest = Math.max(1, ...indices.map((index) => source.lengthOf(index)));
+          const plan: BatchPlan = { B, S: Math.ceil(longest / bucketWidth) * bucketWidth, T: 0, indices };
+          const batch = fillSourceBatch({ forms: { source: 'tokens' }, source }, plan);
+          const firstTokens = new Uint32Array(B).fill(BEGIN_ID);
+          for (const [row, index] of indices.entries()) firstTokens[row] = ids[index]!.at(-1) ?? BEGIN_ID;
+          const limits = indices.map(
+            (index) => max_output_length ?? Math.floor(max_output_factor * ids[index]!.length) + 10,
+          );
+          const found = await decoder.decode(batch, {
+            limits,
+            firstTokens,
+            temperature: options.temperature ?? temperature,
+            seed: (options.seed ?? 0) + start,
+          });
+          for (const [row, index] of indices.entries()) {
+            const continuation = target.decode(found[row]!.ids);
+            const tokens = [...given[index]!, ...continuation];
+            const text = tokenizers.target.detokenize(tokens);
+            outputs.push({ text, tokens, continuation, ended: found[row]!.ended });
+          }
+        }
+        return outputs;
+      },
+      dispose: () => decoder.dispose(),
+    };
+  },
+
+  recordVectors: (network, tape, sources) => network.recordStart(tape, sources).initial.at(-1)![0]!,
+};
