@@ -52,7 +52,7 @@ export interface Batch extends SourceBatch {
   readonly targetOutput: Uint32Array;
   /** [B] steps of each row, `</s>` included; 0 for an empty row. */
   readonly targetLengths: Uint32Array;
-  /** The sum of `targetLengths`: what the loss is averaged over. */
+  /** What the loss is averaged over: the sum of `targetLengths`, of labels those that count. */
   readonly targetTokens: number;
   /** Of a stream: true where nothing comes before this chunk, so that carried states start from zero. */
   readonly isFirst?: boolean;
@@ -111,7 +111,7 @@ export function fillBatch(dataset: Dataset, plan: BatchPlan): Batch {
       targetOutput[t * B + row] = previous;
     }
     targetLengths[row] = target.length;
-    targetTokens += target.length;
+    targetTokens += labels ? target.filter((id) => id !== IGNORED_LABEL).length : target.length;
   }
   return {
     ...fillSourceBatch(dataset, plan),

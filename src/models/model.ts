@@ -243,8 +243,11 @@ export class Model<
       hypotheses: outputs.map(({ text }) => text),
       references: references.map((line) => (formsOf(this.#config).target === 'label' ? line.trim() : line)),
       // Cut like the references, so that both are compared as the same text.
-      hypothesisTokens: outputs.map(({ text }) => tokens(text)),
-      referenceTokens: references.map(tokens),
+      ...withoutIgnored(
+        outputs.map(({ text }) => tokens(text)),
+        references.map(tokens),
+        this.#config,
+      ),
       tags,
     };
   }
@@ -269,6 +272,19 @@ function inputOf(text: ParallelText, line: number): Input {
 
 function sizesOf({ source, target, characters }: Vocabularies): DataSizes {
   return { source: source.size, target: target.size, ...(characters && { characters: characters.size }) };
+}
+
+/** Tags side by side, those left out that are not to be scored. */
+function withoutIgnored(
+  hypotheses: readonly (readonly string[])[],
+  references: readonly (readonly string[])[],
+  { data: { ignored_tag: ignored } }: Config,
+): Pick<Scored, 'hypothesisTokens' | 'referenceTokens'> {
+  if (ignored === null) return { hypothesisTokens: hypotheses, referenceTokens: references };
+  return {
+    hypothesisTokens: hypotheses.map((tags, line) => tags.filter((_, t) => references[line]![t] !== ignored)),
+    referenceTokens: references.map((tags) => tags.filter((tag) => tag !== ignored)),
+  };
 }
 
 function partOf(scored: Scored, indices: readonly number[]): Scored {

@@ -87,13 +87,17 @@ export function buildVocabularies(
   const target =
     given.target ??
     (isLabels(forms.target)
-      ? Vocabulary.labels(corpus.target.counts)
+      ? Vocabulary.labels(withoutIgnored(corpus.target.counts, data))
       : Vocabulary.build(corpus.target.counts, optionsOf(data.trg)));
   return {
     source: given.source ?? sourceVocabulary(corpus, data, forms),
     target,
     ...(readsCharacters(model) && { characters: characterVocabulary(corpus.source.counts) }),
   };
+}
+
+function withoutIgnored(counts: TokenCounts, { ignored_tag }: DataConfig): TokenCounts {
+  return new Map([...counts].filter(([tag]) => tag !== ignored_tag));
 }
 
 function optionsOf({ voc_limit, voc_min_freq }: SideConfig) {

@@ -80,7 +80,7 @@ describe.each(cases)('normalised and clipped by %o', (options) => {
     expectClose([apart.statistics.gradientNorm], [together.statistics.gradientNorm], tolerance, 'norm');
     expect(apart.statistics.tokens).toBe(together.statistics.tokens);
     expect(apart.statistics.updates).toBe(1);
-    expect(apart.state).toEqual({ updates: 1, microSteps: 3 });
+    expect(apart.state).toMatchObject({ updates: 1, microSteps: 3 });
   });
 });
 

@@ -27,6 +27,9 @@ function checkTask({ model, data, training, testing }: Config, problem: Report):
   if (type === 'seq2seq' && model.tied_embeddings && !data.share_vocab) {
     problem('model.tied_embeddings', 'needs one vocabulary for both sides; write `data.share_vocab: true`.');
   }
+  if (data.ignored_tag !== null && (type !== 'tagger' || model.crf)) {
+    problem('data.ignored_tag', 'is for taggers without a CRF, which scores whole sequences.');
+  }
   if (data.share_vocab && type !== 'seq2seq') {
     problem('data.share_vocab', `is for seq2seq, but \`model.type\` is ${type}.`);
   }

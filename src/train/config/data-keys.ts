@@ -88,6 +88,15 @@ export const dataSection = (type: ModelType) =>
         default: false,
         doc: 'One vocabulary for both sides, built from both; `src` and `trg` must then agree about level and vocabulary.',
       }),
+      ignored_tag: orNull(
+        text({
+          matches: /^\S+$/,
+          allowed: 'a tag without spaces',
+          doc: 'Of a tagger: a tag that stands where there is nothing to learn or to score, as in a cloze, where only the blank has an answer.',
+        }),
+        'every tag counts',
+        null,
+      ),
       reverse_source: flag({
         default: false,
         doc: 'Feed the source from its last token to its first (Sutskever et al. 2014).',

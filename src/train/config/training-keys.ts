@@ -85,7 +85,7 @@ export const trainingSection = scope<TrainingConfig>('How the model is trained a
       }),
       schedule: choice(['constant', 'linear', 'exponential', 'inverse_sigmoid'], {
         default: 'inverse_sigmoid',
-        doc: 'ε over the updates: constant 1 − `probability`; linear max(`epsilon_min`, `k` − `c`·i); exponential `k`^i; inverse sigmoid `k` / (`k` + exp(i / `k`)).',
+        doc: 'How ε goes over the updates: constant 1 − `probability`; linear max(`epsilon_min`, `k` − `c`·i); exponential `k`^i; inverse sigmoid `k` / (`k` + exp(i / `k`)).',
       }),
       probability: number({ default: 0.25, min: 0, max: 1, doc: 'Of constant: p.' }),
       k: number({

@@ -38,6 +38,8 @@ export interface DataConfig {
   src: SideConfig;
   trg: SideConfig;
   share_vocab: boolean;
+  /** Of taggers: a tag that is neither learnt nor scored. */
+  ignored_tag: string | null;
   reverse_source: boolean;
 }
 
