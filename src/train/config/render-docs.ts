@@ -1,16 +1,17 @@
 /** docs/configuration.md, made from the same data that checks a configuration. */
-import type { AnyKey, AnySection } from '../../nn/config/spec.ts';
+import type { AnyKey, AnySection, Section } from '../../nn/config/spec.ts';
 import { asAnySection, isDerived, isSection } from '../../nn/config/spec.ts';
+import { type ModelConfig, modelSections, modelTypes } from '../../nn/model-config.ts';
 import { foreignNames } from './foreign-names.ts';
 import { resumableKeys } from './resumable.ts';
 import { rootSection } from './root.ts';
 
 const INTRODUCTION = `# Configuration
 
-<!-- Made by scripts/generate-config-docs.mjs from the keys in src/train/config/ and src/nn/model-config.ts. -->
+<!-- Made by scripts/generate-config-docs.mjs from the keys in src/train/config/ and src/nn/models/. -->
 
 A configuration is a YAML file with the sections of [Joey NMT](https://joeynmt.readthedocs.io): \`data\`, \`model\`,
-\`training\` and \`testing\`, and with Joey NMT's names wherever it has one. Only \`data.train\` must be given:
+\`training\` and \`testing\`, and with Joey NMT's names wherever it has one; \`model.type\` says which model it is. Only \`data.train\` must be given:
 
 \`\`\`yaml
 name: hungarian
@@ -31,25 +32,39 @@ so is a value out of range; the run folder's \`config.yaml\` holds every key wit
 
 export function renderConfigurationDocs(): string {
   const root = asAnySection(rootSection('NAME'));
+  const otherModels = modelTypes.filter((type) => type !== 'seq2seq');
   const name = root.keys.name as AnyKey;
   const parts = [
     INTRODUCTION,
     '## Top level\n',
     table([['name', { ...name, default: undefined }]], 'the file name'),
   ];
-  for (const [key, entry] of Object.entries(root.keys))
-    if (isSection(entry)) parts.push(...sectionParts(entry, [key]));
+  for (const [key, entry] of Object.entries(root.keys)) {
+    if (!isSection(entry)) continue;
+    parts.push(...sectionParts(entry, [key], key === 'model' ? ' (`type: seq2seq`)' : ''));
+    if (key !== 'model') continue;
+    for (const type of otherModels) {
+      parts.push(
+        ...sectionParts(
+          asAnySection<ModelConfig>(modelSections[type] as Section<ModelConfig>),
+          [key],
+          ` (\`type: ${type}\`)`,
+        ),
+      );
+    }
+  }
   parts.push(resumePart(), foreignTables());
   return `${parts.join('\n').trimEnd()}\n`;
 }
 
-function sectionParts(section: AnySection, path: readonly string[]): string[] {
+function sectionParts(section: AnySection, path: readonly string[], note = ''): string[] {
   const entries = Object.entries(section.keys);
   const keys = entries.filter((entry): entry is [string, AnyKey] => !isSection(entry[1]));
-  const parts = [`${'#'.repeat(Math.min(path.length + 1, 4))} \`${path.join('.')}\`\n`, `${section.doc}\n`];
+  const heading = `${'#'.repeat(Math.min(path.length + 1, 4))} \`${path.join('.')}\`${note}\n`;
+  const parts = [heading, `${section.doc}\n`];
   if (keys.length > 0) parts.push(table(keys));
   for (const [key, entry] of entries)
-    if (isSection(entry)) parts.push(...sectionParts(entry, [...path, key]));
+    if (isSection(entry)) parts.push(...sectionParts(entry, [...path, key], note));
   return parts;
 }
 
