@@ -61,7 +61,8 @@ export interface CorpusReport {
 type DropReason = 'emptySource' | 'emptyTarget' | 'longSource' | 'longTarget';
 
 /**
- * Tokenises the pairs of a text, and drops those with an empty side or a side longer than its limit.
+ * Tokenises the pairs of a text, and drops those with an empty side or a side longer than its limit; of a language
+ * model's lines only the long ones.
  * @throws DataError if no pair is left.
  */
 export function tokenizeCorpus(text: ParallelText, options: CorpusOptions): Corpus {
@@ -74,8 +75,8 @@ export function tokenizeCorpus(text: ParallelText, options: CorpusOptions): Corp
   for (let line = 0; line < text.source.length; line++) {
     const source = sourceTokens(text, line, options.source, forms);
     const target = options.target.tokenize(text.target[line]!);
-    const sourceLength = forms.source === 'none' ? target.length : source.length;
-    const reason = reasonToDrop(sourceLength, target.length, maxSourceLength, maxTargetLength);
+    const limits = { maxSourceLength, maxTargetLength };
+    const reason = reasonToDrop(source.length, target.length, limits, forms);
     if (reason) {
       dropped[reason]++;
       continue;
@@ -144,16 +145,18 @@ function sourceTokens(text: ParallelText, line: number, tokenizer: Tokenizer, fo
 
 const FRAME = '<frame>';
 
+/** A language model's blank line is not an empty example: it parts speeches or paragraphs, and is to be predicted. */
 function reasonToDrop(
   source: number,
   target: number,
-  maxSource: number,
-  maxTarget: number,
+  { maxSourceLength, maxTargetLength }: { maxSourceLength: number; maxTargetLength: number },
+  forms: Forms,
 ): DropReason | undefined {
+  if (forms.source === 'none') return target > maxTargetLength ? 'longTarget' : undefined;
   if (source === 0) return 'emptySource';
   if (target === 0) return 'emptyTarget';
-  if (source > maxSource) return 'longSource';
-  if (target > maxTarget) return 'longTarget';
+  if (source > maxSourceLength) return 'longSource';
+  if (target > maxTargetLength) return 'longTarget';
   return undefined;
 }
 

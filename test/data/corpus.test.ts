@@ -57,6 +57,19 @@ describe('tokenizeCorpus', () => {
     ]);
   });
 
+  it("keeps a language model's blank lines, which part its text", () => {
+    const lines = text(['', 'ab'], ['', ''], ['', ' '], ['', 'abc'], ['', 'b']);
+    const forms = { source: 'none', target: 'text' } as const;
+    const corpus = tokenizeCorpus(lines, { source: word, target: char, forms, maxTargetLength: 2 });
+    expect([...corpus.lines]).toEqual([0, 1, 2, 4]);
+    expect(corpus.report).toMatchObject({ pairs: 5, kept: 4, emptySource: 0, emptyTarget: 0, longTarget: 1 });
+    const targetVocabulary = Vocabulary.build(corpus.target.counts);
+    const sourceVocabulary = new Vocabulary([], 'labels');
+    const { target } = encodeCorpus(corpus, { sourceVocabulary, targetVocabulary, forms });
+    const [a, b] = targetVocabulary.encode(['a', 'b']);
+    expect(Array.from(target, (ids) => [...ids])).toEqual([[a, b, 3], [3], [3], [b, 3]]);
+  });
+
   it('counts literal special tokens', () => {
     const { report } = tokenizeCorpus(text(['<s> a </s>', '<unk> __proto__']), {
       source: word,
