@@ -58,7 +58,10 @@ function seq2seqSpecs(config: Seq2SeqConfig, sizes: DataSizes, { frames }: SpecO
   const readsContext = !attends && decoder.context_use !== 'initial_state';
   specs.push(
     ...decoderSpecs(config, decoder, sizes.target, {
-      beside: (readsContext ? M : 0) + (decoder.input_feeding ? H : 0),
+      beside: [
+        ...(readsContext ? [{ name: 'context', width: M }] : []),
+        ...(decoder.input_feeding ? [{ name: 'feed', width: H }] : []),
+      ],
       ownTable: !config.tied_embeddings,
     }),
   );
@@ -74,7 +77,7 @@ function taggerSpecs(config: TaggerConfig, sizes: DataSizes, { frames }: SpecOpt
     const { embedding_dim: E, hidden_size } = characters;
     specs.push({ name: 'characters.embedding.weight', shape: [sizes.characters ?? 0, E] });
     const stack = { hidden_size, num_layers: 1, bidirectional: true };
-    specs.push(...recurrentSpecs('characters.rnn', config, stack, E));
+    specs.push(...recurrentSpecs('characters.rnn', config, stack, [{ name: 'characters', width: E }]));
   }
   const beside = characters.use ? 2 * characters.hidden_size : 0;
   specs.push(...encoderSpecs(config, encoder, sizes.source, { frames, beside }));
@@ -109,7 +112,7 @@ function generatorSpecs(config: GeneratorConfig, sizes: DataSizes, { frames }: S
     ...(frames
       ? linearSpecs('input.linear', E, sizes.source)
       : [{ name: 'input.embedding.weight', shape: [sizes.source, E] }]),
-    ...decoderSpecs(config, decoder, sizes.target, { beside: E }),
+    ...decoderSpecs(config, decoder, sizes.target, { beside: [{ name: 'context', width: E }] }),
     ...outputSpecs('decoder.output', sizes.target, decoder.hidden_size, config.tied_softmax),
   ];
 }
@@ -117,7 +120,7 @@ function generatorSpecs(config: GeneratorConfig, sizes: DataSizes, { frames }: S
 function languageModelSpecs(config: LanguageModelConfig, sizes: DataSizes): ParameterSpec[] {
   const { decoder } = config;
   return [
-    ...decoderSpecs(config, decoder, sizes.target, { beside: 0 }),
+    ...decoderSpecs(config, decoder, sizes.target, { beside: [] }),
     ...outputSpecs('decoder.output', sizes.target, decoder.hidden_size, config.tied_softmax),
   ];
 }
@@ -130,7 +133,11 @@ function encoderSpecs(
 ): ParameterSpec[] {
   const E = frames ? size : encoder.embeddings.embedding_dim;
   const specs: ParameterSpec[] = frames ? [] : [{ name: 'encoder.embedding.weight', shape: [size, E] }];
-  specs.push(...recurrentSpecs('encoder.rnn', config, encoder, E + beside));
+  const inputs = [
+    { name: 'words', width: E },
+    ...(beside > 0 ? [{ name: 'characters', width: beside }] : []),
+  ];
+  specs.push(...recurrentSpecs('encoder.rnn', config, encoder, inputs));
   if (encoder.initial_state === 'learned') {
     for (let layer = 0; layer < encoder.num_layers; layer++) {
       for (const state of cells.get(config).states) {
@@ -145,12 +152,15 @@ function decoderSpecs(
   config: CommonConfig,
   decoder: StackConfig & { readonly embeddings: { readonly embedding_dim: number } },
   size: number,
-  { beside, ownTable = true }: { beside: number; ownTable?: boolean },
+  { beside, ownTable = true }: { beside: readonly FirstInput[]; ownTable?: boolean },
 ): ParameterSpec[] {
   const E = decoder.embeddings.embedding_dim;
   return [
     ...(ownTable ? [{ name: 'decoder.embedding.weight', shape: [size, E] }] : []),
-    ...recurrentSpecs('decoder.rnn', config, { ...decoder, bidirectional: false }, E + beside),
+    ...recurrentSpecs('decoder.rnn', config, { ...decoder, bidirectional: false }, [
+      { name: 'words', width: E },
+      ...beside,
+    ]),
   ];
 }
 
@@ -161,20 +171,25 @@ function contextSpecs(kind: string, M: number): ParameterSpec[] {
   return [...linearSpecs('context.attention', M, M), { name: 'context.query', shape: [M] }];
 }
 
+/** What a first layer reads, side by side in the columns of weight_ih_l0. */
+type FirstInput = NonNullable<ParameterSpec['inputs']>[number];
+
 type RecurrentShape = Pick<StackConfig, 'hidden_size' | 'num_layers'> & { readonly bidirectional: boolean };
 
 function recurrentSpecs(
   prefix: string,
   config: CommonConfig,
   { hidden_size: H, num_layers, bidirectional }: RecurrentShape,
-  firstInputs: number,
+  firstInputs: readonly FirstInput[],
 ): ParameterSpec[] {
   const rows = cells.get(config).gates * H;
   const suffixes = bidirectional ? ['', '_reverse'] : [''];
+  const firstWidth = firstInputs.reduce((sum, { width }) => sum + width, 0);
   return Array.from({ length: num_layers }).flatMap((_, layer) => {
-    const inputs = layer === 0 ? firstInputs : H * suffixes.length;
+    const columns = layer === 0 ? firstWidth : H * suffixes.length;
+    const inputs = layer === 0 && firstInputs.length > 1 ? { inputs: firstInputs } : {};
     return suffixes.flatMap((suffix) => [
-      { name: `${prefix}.weight_ih_l${layer}${suffix}`, shape: [rows, inputs] },
+      { name: `${prefix}.weight_ih_l${layer}${suffix}`, shape: [rows, columns], ...inputs },
       { name: `${prefix}.weight_hh_l${layer}${suffix}`, shape: [rows, H] },
       { name: `${prefix}.bias_ih_l${layer}${suffix}`, shape: [rows] },
       { name: `${prefix}.bias_hh_l${layer}${suffix}`, shape: [rows] },

@@ -6,11 +6,14 @@
  */
 import { ConfigError } from '../errors.ts';
 import { nearest } from '../nn/config/nearest.ts';
-import type { ParameterPlace } from '../scheduler/parameters.ts';
+import type { ColumnPart, Columns, ParameterPlace } from '../scheduler/parameters.ts';
 
 /** One entry of the list `parameter_groups` of a configuration. */
 export interface ParameterGroupOptions {
-  /** Of whole names, such as `encoder.rnn.weight_ih_l0`; `*` stands for any characters, dots included. */
+  /**
+   * Of whole names, such as `encoder.rnn.weight_ih_l0`; `*` stands for any characters, dots included. Where the columns
+   * of a weight belong to several inputs, `decoder.rnn.weight_ih_l0.context` names one's (as `weight_ih_l0` all of them).
+   */
   readonly pattern: string;
   /** What the learning rate is multiplied by. Default: 1. */
   readonly lr?: number;
@@ -23,6 +26,8 @@ export interface ParameterRange {
   readonly segment: number;
   readonly offset: number;
   readonly bytes: number;
+  /** Of the one matrix that lies there these columns alone; the others are in other groups. */
+  readonly columns?: Columns;
 }
 
 export interface ParameterGroup {
@@ -51,8 +56,9 @@ export function parameterGroups(
   epoch: number,
 ): ParameterGroup[] {
   const matchers = options.map(({ pattern }) => matcher(pattern));
-  const owners = places.map(({ name }) => matchers.findIndex((matches) => matches(name)));
-  const rangesOf = (owner: number) => merged(places.filter((_, index) => owners[index] === owner));
+  const ownerOf = (...names: string[]) => matchers.findIndex((matches) => names.some(matches));
+  const owned = places.flatMap((place) => ownedPieces(place, ownerOf));
+  const rangesOf = (owner: number) => merged(owned.filter((piece) => piece.owner === owner));
   const groups = options.map(({ pattern, lr = 1, frozen_epochs = 0 }, index) => {
     const ranges = rangesOf(index);
     if (ranges.length === 0) throw unmatched(pattern, matchers[index]!, places);
@@ -75,15 +81,38 @@ function matcher(pattern: string): (name: string) => boolean {
   return (name) => expression.test(name);
 }
 
-/** Ranges of the places, which are in order. */
-function merged(places: readonly ParameterPlace[]): ParameterRange[] {
+/** A parameter, or some of its columns, and the number of the pattern that it belongs to. */
+interface Piece extends ParameterRange {
+  readonly owner: number;
+}
+
+/** A parameter in one piece, unless its columns belong to different patterns. */
+function ownedPieces(
+  { name, segment, offset, bytes, parts = [] }: ParameterPlace,
+  ownerOf: (...names: string[]) => number,
+): Piece[] {
+  const range = { segment, offset, bytes };
+  const owners = parts.map((part) => ownerOf(name, part.name));
+  if (owners.every((owner) => owner === owners[0])) {
+    return [{ ...range, owner: owners[0] ?? ownerOf(name) }];
+  }
+  return parts.map(({ rows, row, column, width }: ColumnPart, index) => ({
+    ...range,
+    columns: { rows, row, column, width },
+    owner: owners[index]!,
+  }));
+}
+
+/** Ranges of the pieces, which are in order. */
+function merged(pieces: readonly Piece[]): ParameterRange[] {
   const ranges: ParameterRange[] = [];
-  for (const { segment, offset, bytes } of places) {
+  for (const { owner: _, ...piece } of pieces) {
     const last = ranges.at(-1);
-    if (last?.segment === segment && last.offset + last.bytes === offset) {
-      ranges[ranges.length - 1] = { ...last, bytes: last.bytes + bytes };
+    const touch = last?.segment === piece.segment && last.offset + last.bytes === piece.offset;
+    if (touch && !last.columns && !piece.columns) {
+      ranges[ranges.length - 1] = { ...last, bytes: last.bytes + piece.bytes };
     } else {
-      ranges.push({ segment, offset, bytes });
+      ranges.push(piece);
     }
   }
   return ranges;
@@ -94,7 +123,7 @@ function unmatched(
   matches: (name: string) => boolean,
   places: readonly ParameterPlace[],
 ): ConfigError {
-  const names = places.map(({ name }) => name);
+  const names = places.flatMap(({ name, parts = [] }) => [name, ...parts.map((part) => part.name)]);
   const taken = names.find(matches);
   if (taken !== undefined) {
     return new ConfigError(

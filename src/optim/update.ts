@@ -4,8 +4,9 @@
  * a plan of its own and run after every one or more training plans.
  */
 import { ShapeError } from '../errors.ts';
+import { recordCopyRows } from '../ops/copy.ts';
 import { statisticsSize } from '../ops/cross-entropy.ts';
-import type { ParameterStore, Segment } from '../scheduler/parameters.ts';
+import type { Columns, ParameterStore, Segment } from '../scheduler/parameters.ts';
 import { partOf } from '../scheduler/persistent.ts';
 import type { Tape } from '../scheduler/tape.ts';
 import { expectShape, type Tensor } from '../scheduler/tensor.ts';
@@ -65,19 +66,59 @@ export function recordUpdate(tape: Tape, { segments }: Segments, options: Update
   ) {
     throw new ShapeError(`${optimizer.name} keeps ${optimizer.moments.length} moments for each segment`);
   }
-  const trained: { part: Segment; moments: Tensor[]; hyper: Tensor }[] = [];
+  const trained: { part: Segment; moments: Tensor[]; columns: Columns | undefined; hyper: Tensor }[] = [];
   for (const { ranges, hyper } of groups) {
     if (hyper) expectShape(hyper, hyperSize);
-    for (const { segment, offset, bytes } of ranges) {
+    for (const { segment, offset, bytes, columns } of ranges) {
       const { values, gradients } = segments[segment]!;
       const part = { values: partOf(values, offset, bytes), gradients: partOf(gradients, offset, bytes) };
       const own = moments.map((arenas) => partOf(arenas[segment]!, offset, bytes));
-      if (hyper) trained.push({ part, moments: own, hyper });
+      if (hyper) trained.push({ part, moments: own, columns, hyper });
+      else if (columns) clearColumns(tape, part.gradients, columns);
       else tape.fill(part.gradients, 0);
     }
   }
   recordNorm(tape, { segments }, options);
-  for (const { part, moments, hyper } of trained) optimizer.recordUpdate(tape, part, moments, hyper, update);
+  for (const { part, moments, columns, hyper } of trained) {
+    const record = (segment: Segment, own: readonly Tensor[]) =>
+      optimizer.recordUpdate(tape, segment, own, hyper, update);
+    if (columns) onColumns(tape, part, moments, columns, record);
+    else record(part, moments);
+  }
+}
+
+function clearColumns(tape: Tape, gradients: Tensor, { rows, row, column, width }: Columns): void {
+  const zeros = tape.tensor('zeros', [width]);
+  tape.fill(zeros, 0);
+  recordCopyRows(
+    tape,
+    { tensor: zeros, offset: 0, row: 0 },
+    { tensor: gradients, offset: column, row },
+    rows,
+    width,
+  );
+}
+
+/**
+ * Optimisers walk over contiguous memory: columns of a matrix are copied out, updated and copied back, the cleared
+ * gradients too. An optimiser looks at each number by itself, so that changes no bit.
+ */
+function onColumns(
+  tape: Tape,
+  { values, gradients }: Segment,
+  moments: readonly Tensor[],
+  { rows, row, column, width }: Columns,
+  record: (segment: Segment, moments: readonly Tensor[]) => void,
+): void {
+  const size = Math.ceil((rows * width) / 4) * 4;
+  const copies = [values, gradients, ...moments].map((matrix) => ({
+    within: { tensor: matrix, offset: column, row },
+    alone: { tensor: tape.tensor('columns', [size]), offset: 0, row: width },
+  }));
+  for (const { within, alone } of copies) recordCopyRows(tape, within, alone, rows, width);
+  const [ownValues, ownGradients, ...ownMoments] = copies.map(({ alone }) => alone.tensor);
+  record({ values: ownValues!, gradients: ownGradients! }, ownMoments);
+  for (const { within, alone } of copies) recordCopyRows(tape, alone, within, rows, width);
 }
 
 function recordNorm(

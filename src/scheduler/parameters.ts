@@ -11,6 +11,8 @@ import { type Shape, sizeOf, Tensor } from './tensor.ts';
 export interface ParameterSpec {
   readonly name: string;
   readonly shape: Shape;
+  /** Of a matrix whose columns belong to several inputs: these, from the left. */
+  readonly inputs?: readonly { readonly name: string; readonly width: number }[];
 }
 
 /** One arena segment as flat tensors of equal length. */
@@ -26,6 +28,22 @@ export interface ParameterPlace {
   /** In bytes, both multiples of 256: up to the next parameter there are zeros. */
   readonly offset: number;
   readonly bytes: number;
+  /** Where columns belong to several inputs: whose, each named after parameter and input. */
+  readonly parts?: readonly ColumnPart[];
+}
+
+/** Columns of a matrix. */
+export interface Columns {
+  readonly rows: number;
+  /** Numbers in a whole row. */
+  readonly row: number;
+  /** The first column. */
+  readonly column: number;
+  readonly width: number;
+}
+
+export interface ColumnPart extends Columns {
+  readonly name: string;
 }
 
 interface Place {
@@ -78,11 +96,12 @@ export class ParameterStore {
 
   /** In the order in which they lie. */
   get places(): ParameterPlace[] {
-    return [...this.#places.values()].map(({ spec: { name, shape }, segment, offset }) => ({
-      name,
+    return [...this.#places.values()].map(({ spec, segment, offset }) => ({
+      name: spec.name,
       segment,
       offset,
-      bytes: alignedBytes(shape),
+      bytes: alignedBytes(spec.shape),
+      ...(spec.inputs && { parts: columnParts(spec) }),
     }));
   }
 
@@ -151,6 +170,16 @@ export class ParameterStore {
 
 function alignedBytes(shape: Shape): number {
   return Math.ceil((sizeOf(shape) * 4) / alignment) * alignment;
+}
+
+function columnParts({ name, shape, inputs = [] }: ParameterSpec): ColumnPart[] {
+  const [rows, row] = [shape[0]!, shape[1]!];
+  let column = 0;
+  return inputs.map(({ name: input, width }) => {
+    const part = { name: `${name}.${input}`, rows, row, column, width };
+    column += width;
+    return part;
+  });
 }
 
 function layOut(specs: readonly ParameterSpec[], limit: number): { places: Place[]; sizes: number[] } {
