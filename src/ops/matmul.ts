@@ -32,6 +32,8 @@ export interface MatmulRecord {
   readonly c: Matrix;
   /** [n], added to each row. */
   readonly bias?: Tensor | undefined;
+  /** Where in `bias` its first element lies. */
+  readonly biasOffset?: number;
   readonly activation?: Activation;
   readonly accumulate?: 0 | 1;
 }
@@ -41,9 +43,44 @@ export function transposed(matrix: Matrix): Matrix {
   return { ...matrix, row: matrix.column ?? 1, column: matrix.row };
 }
 
-/** C ← act([C +] A·B + bias). */
+/**
+ * C ← act([C +] A·B + bias). A product that would keep the device busy for too long is recorded as several over parts of
+ * C: Windows takes the device away after two seconds. Parts change no bit, since no sum is cut.
+ */
 export function recordMatmul(tape: Tape, record: MatmulRecord): void {
-  const { m, n, k, batch = 1, a, b, c, bias, activation = 'none', accumulate = 0 } = record;
+  for (const part of matmulParts(record, mostFlops[tape.software ? 'software' : 'hardware'])) {
+    recordPart(tape, part);
+  }
+}
+
+/** Operations of one dispatch: some tenths of a second on a slow device of either sort. */
+const mostFlops = { software: 1.5e9, hardware: 1.5e11 };
+/** Parts begin at multiples of this, so that no tile is cut. */
+const partMultiple = 64;
+
+/** Cuts a product along the longer side of C, and each part along the other where that is not enough. */
+export function matmulParts(record: MatmulRecord, limit: number): MatmulRecord[] {
+  const { m, n, k, batch = 1, a, b, c, biasOffset = 0 } = record;
+  const count = Math.ceil((2 * m * n * k * batch) / limit);
+  const longer = Math.max(m, n);
+  if (count === 1 || longer <= partMultiple) return [record];
+  const step = Math.max(1, Math.ceil(longer / count / partMultiple)) * partMultiple;
+  const starts = Array.from({ length: Math.ceil(longer / step) }, (_, index) => index * step);
+  const parts = starts.map((start): MatmulRecord => {
+    const width = Math.min(step, longer - start);
+    if (m >= n) return { ...record, m: width, a: shifted(a, start * a.row), c: shifted(c, start * c.row) };
+    const columns = { b: shifted(b, start * (b.column ?? 1)), c: shifted(c, start) };
+    return { ...record, n: width, ...columns, biasOffset: biasOffset + start };
+  });
+  return parts.length === 1 ? parts : parts.flatMap((part) => matmulParts(part, limit));
+}
+
+function shifted(matrix: Matrix, by: number): Matrix {
+  return { ...matrix, offset: (matrix.offset ?? 0) + by };
+}
+
+function recordPart(tape: Tape, part: MatmulRecord): void {
+  const { m, n, k, batch = 1, a, b, c, bias, biasOffset = 0, activation = 'none', accumulate = 0 } = part;
   const params = {
     m,
     n,
@@ -59,7 +96,7 @@ export function recordMatmul(tape: Tape, record: MatmulRecord): void {
     cOffset: c.offset ?? 0,
     cBatch: c.batch ?? 0,
     cRow: c.row,
-    biasOffset: 0,
+    biasOffset,
     hasBias: bias ? 1 : 0,
     accumulate,
     activation: activationCode[activation],
