@@ -40,6 +40,13 @@ export {
 } from './data/tokenizer.ts';
 export { countTokens, Vocabulary, type VocabularyOptions } from './data/vocabulary.ts';
 export {
+  describeCoverage,
+  readWordVectors,
+  type VectorCoverage,
+  type WordVectorOptions,
+  type WordVectors,
+} from './data/word-vectors.ts';
+export {
   AdapterError,
   CheckpointError,
   ConfigError,
@@ -76,6 +83,16 @@ export type { Generation } from './models/tasks/generator.ts';
 export type { Continuation } from './models/tasks/language-model.ts';
 export type { Translation } from './models/tasks/seq2seq.ts';
 export type { Tagging } from './models/tasks/tagger.ts';
+export {
+  type Trace,
+  type TracedChoice,
+  type TracedContext,
+  type TracedDecoder,
+  type TracedLayer,
+  type TracedStack,
+  traceModel,
+  type Values,
+} from './models/trace.ts';
 export { type ModelConfig, type ModelType, resolveModelConfig } from './nn/model-config.ts';
 export { formatConfig, type ParseOptions, parseConfig } from './train/config/parse.ts';
 export { type PartialConfig, resolveConfig } from './train/config/resolve-config.ts';

@@ -6,6 +6,7 @@ import { evaluationBatches } from '../data/batches.ts';
 import { tokenizeCorpus } from '../data/corpus.ts';
 import type { Dataset } from '../data/dataset.ts';
 import { type Pairs, type ParallelText, parallelText } from '../data/parallel.ts';
+import type { WordVectors } from '../data/word-vectors.ts';
 import { ForwardRunner } from '../decode/forward-runner.ts';
 import { UsageError } from '../errors.ts';
 import type { Gpu } from '../gpu/gpu.ts';
@@ -13,6 +14,7 @@ import type { ModelType } from '../nn/model-config.ts';
 import type { DataSizes, Network } from '../nn/network.ts';
 import { ScratchPool } from '../scheduler/scratch-pool.ts';
 import type { Shape } from '../scheduler/tensor.ts';
+import type { EmbeddingSide } from '../train/config/start-checks.ts';
 import type { Config } from '../train/config/types.ts';
 import { Evaluator } from '../train/evaluator.ts';
 import { countCharacters } from '../train/metrics/bits.ts';
@@ -21,6 +23,7 @@ import { lossReport, type TextScores, type Validation } from '../train/reports.t
 import { Trainer } from '../train/trainer.ts';
 import { streamBatches, trainingSet } from '../train/training-set.ts';
 import { type Fit, type FitOptions, Fitter } from './fit.ts';
+import type { AnyModel, LanguageModel, Seq2Seq } from './kinds.ts';
 import { describeModel, type ModelFiles, modelFileNames, packTensors, unpackTensors } from './model-files.ts';
 import {
   createTokenizers,
@@ -30,6 +33,7 @@ import {
   tokenizeTraining,
   type Vocabularies,
 } from './prepare-data.ts';
+import { copyDecoder, writeWordVectors } from './pretrained.ts';
 import { needsOutputs, type Scored, scoreOutputs } from './score.ts';
 import {
   bucketWidth,
@@ -41,7 +45,7 @@ import {
   type Predictor,
   type Task,
 } from './task.ts';
-import { balancedClassWeights, embeddingGroups } from './training-options.ts';
+import { allGroups, balancedClassWeights } from './training-options.ts';
 
 export interface EvaluateOptions {
   /** Which examples to show, by index. */
@@ -121,6 +125,26 @@ export class Model<
     this.network.parameters.writeAll(unpackTensors(bytes, this.shapes(), file));
   }
 
+  /**
+   * Starts from pre-trained word vectors: the rows of the words that have one are replaced, exactly. `readWordVectors`
+   * gives them for this model's `vocabularies.source` (`encoder`) or `.target` (`decoder`).
+   * @throws ConfigError where there is no such table, or the vectors are of another size
+   */
+  loadEmbeddings(side: EmbeddingSide, vectors: Pick<WordVectors, 'name' | 'dim' | 'vectors'>): void {
+    writeWordVectors(this as unknown as AnyModel, side, vectors);
+  }
+
+  /**
+   * Of a seq2seq without attention: makes its decoder predict at first what a language model over the same target
+   * vocabulary does. What only the decoder has (the context's weights, the bridge) starts at zero and learns.
+   * @throws ConfigError naming what differs between the two
+   */
+  async loadDecoder(languageModel: LanguageModel): Promise<void> {
+    if (this.type !== 'seq2seq')
+      throw new UsageError(`a ${this.type} has no decoder that a language model fits`);
+    await copyDecoder(this as unknown as Seq2Seq, languageModel);
+  }
+
   /** Shapes of the parameters by name. */
   shapes(): Map<string, Shape> {
     return new Map(this.network.parameters.names.map((name) => [name, this.#shapeOf(name)]));
@@ -146,7 +170,7 @@ export class Model<
       training,
       train: trainingSet(train, training),
       classWeights: balancedClassWeights(model, train, this.vocabularies.target.size),
-      parameterGroups: [...training.parameter_groups, ...embeddingGroups(model)],
+      parameterGroups: allGroups({ model, training }),
       validate: dev && (() => this.evaluate(dev, { samples: training.print_valid_sents })),
     });
   }

@@ -1,7 +1,9 @@
 /** What a configuration and its data say of training beyond plain numbers: class weights, frozen embedding tables. */
 import type { Dataset } from '../data/dataset.ts';
-import type { EmbeddingsConfig, ModelConfig } from '../nn/model-config.ts';
-import type { ParameterGroupOptions } from '../optim/parameter-groups.ts';
+import type { ModelConfig } from '../nn/model-config.ts';
+import { matcher, type ParameterGroupOptions } from '../optim/parameter-groups.ts';
+import { embeddingTables } from '../train/config/start-checks.ts';
+import type { TrainingConfig } from '../train/config/types.ts';
 
 /** examples / (classes · examples of the class), as scikit-learn's `balanced`; a class without examples counts 0. */
 export function balancedClassWeights(
@@ -16,19 +18,24 @@ export function balancedClassWeights(
   return Float32Array.from(counts, (count) => (count === 0 ? 0 : target.count / (seen * count)));
 }
 
-/** Groups for the embedding tables that `freeze` leaves as they start, or releases in an epoch. */
-export function embeddingGroups(model: ModelConfig): ParameterGroupOptions[] {
-  const of = (side: string, { freeze, unfreeze_epoch }: EmbeddingsConfig): ParameterGroupOptions[] =>
-    freeze
-      ? [
-          {
-            pattern: `${side}.embedding.weight`,
-            frozen_epochs: unfreeze_epoch === null ? 'always' : unfreeze_epoch - 1,
-          },
-        ]
-      : [];
-  return [
-    ...('encoder' in model ? of('encoder', model.encoder.embeddings) : []),
-    ...('decoder' in model ? of('decoder', model.decoder.embeddings) : []),
-  ];
+/**
+ * Groups of parameters: the tables that `freeze` leaves as they start, or releases in an epoch (at the rate that the
+ * configuration's groups have for them), then those groups.
+ */
+export function allGroups({
+  model,
+  training,
+}: {
+  readonly model: ModelConfig;
+  readonly training: Pick<TrainingConfig, 'parameter_groups'>;
+}): ParameterGroupOptions[] {
+  const groups = training.parameter_groups;
+  const frozen = embeddingTables(model).filter(([, { freeze }]) => freeze);
+  const tables = frozen.map(([side, { unfreeze_epoch }]): ParameterGroupOptions => {
+    const pattern = `${side}.embedding.weight`;
+    const given = groups.find((group) => matcher(group.pattern)(pattern));
+    const frozen_epochs = unfreeze_epoch === null ? 'always' : unfreeze_epoch - 1;
+    return { pattern, frozen_epochs, ...(given?.lr !== undefined && { lr: given.lr }) };
+  });
+  return [...tables, ...groups];
 }

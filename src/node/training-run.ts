@@ -4,11 +4,10 @@
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { ConfigError, DataError, DivergedError, UsageError } from '../errors.ts';
+import { DataError, DivergedError, UsageError } from '../errors.ts';
 import type { Gpu } from '../gpu/gpu.ts';
 import { restoreCheckpoint, saveCheckpoint } from '../models/checkpoint.ts';
 import type { AnyModel } from '../models/kinds.ts';
-import type { Model } from '../models/model.ts';
 import { modelFileNames, readVocabularies } from '../models/model-files.ts';
 import { buildVocabularies, type Vocabularies } from '../models/prepare-data.ts';
 import { formatConfig, parseConfig } from '../train/config/parse.ts';
@@ -16,13 +15,13 @@ import { changedKeys, checkResumable } from '../train/config/resumable.ts';
 import type { Config } from '../train/config/types.ts';
 import type { TrainingReport, Validation } from '../train/reports.ts';
 import type { Trainer } from '../train/trainer.ts';
-import { readFileWhole } from './atomic-files.ts';
 import { loadTrainingData, loadVocabularies, type TrainingData } from './load-data.ts';
 import { loadRun } from './load-run.ts';
 import { type PreparedTraining, prepareTraining } from './prepare-training.ts';
 import { RunFolder } from './run-folder.ts';
 import { RunLock } from './run-lock.ts';
 import { compareOrigins, formatOrigin, originName, originOf, type RunOrigin } from './run-origin.ts';
+import { loadStart } from './start-weights.ts';
 
 /**
  * Reads the data of a run that is to begin in `path`, once that folder is known to be free: what can be wrong without a
@@ -54,7 +53,20 @@ export async function prepareNewTraining(
   data: TrainingData,
 ): Promise<PreparedTraining> {
   const given = await loadVocabularies(config);
-  return prepareTraining(gpu, config, data, buildVocabularies(data.corpus, config, given));
+  const vocabularies = buildVocabularies(data.corpus, config, given);
+  return withStart(await prepareTraining(gpu, config, data, vocabularies));
+}
+
+/** A training with the weights that its configuration starts from. */
+async function withStart(prepared: PreparedTraining): Promise<PreparedTraining> {
+  const { config, model, trainer, data, notes } = prepared;
+  try {
+    return { ...prepared, notes: [...notes, ...(await loadStart(config, model, trainer, data.corpus))] };
+  } catch (error) {
+    trainer.dispose();
+    model.dispose();
+    throw error;
+  }
 }
 
 export class TrainingRun {
@@ -93,8 +105,7 @@ export class TrainingRun {
     return locked(path, async (lock) => {
       await RunFolder.checkFree(path, config.training);
       const prepared = await prepareNewTraining(gpu, config, data);
-      const { model, trainer, notes } = prepared;
-      await initializeFrom(config, model, trainer);
+      const { model, notes } = prepared;
       const description = model.description();
       const text = (name: string) => new TextDecoder().decode(description.get(name));
       const content = {
@@ -128,7 +139,7 @@ export class TrainingRun {
         (await folder.steps()).length > 0 ? await folder.loadCheckpoint('latest') : undefined;
       const old = checkpoint?.files.get(originName);
       if (old) notes.push(...compareOrigins(old, origin, data.text));
-      const prepared = await prepareTraining(gpu, config, data, await vocabulariesOf(folder, config));
+      let prepared = await prepareTraining(gpu, config, data, await vocabulariesOf(folder, config));
       const { model, trainer } = prepared;
       if (checkpoint) {
         const { step, files, warnings } = checkpoint;
@@ -136,7 +147,7 @@ export class TrainingRun {
         await folder.rewindTo(step);
         notes.push(...warnings, `going on from update ${step}`);
       } else {
-        await initializeFrom(config, model, trainer);
+        prepared = await withStart(prepared);
         await folder.rewindTo(-1);
         notes.push('the run has no checkpoint yet: starting from the beginning');
       }
@@ -260,30 +271,4 @@ function explainMovedData(error: unknown): never {
   const key = /^data\.\w+(?=: )/.exec(error.message)?.[0];
   if (key === undefined) throw error;
   throw new DataError(`${error.message} If it moved, say where to: --set ${key}=PATH`, { cause: error });
-}
-
-/** `training.load_model`: the weights, and unless reset the optimiser and schedule, of another run or model file. */
-async function initializeFrom({ training }: Config, model: Model, trainer: Trainer): Promise<void> {
-  const path = training.load_model;
-  if (path === null) return;
-  if (path.endsWith('.safetensors')) {
-    if (!training.reset_optimizer) {
-      throw new ConfigError(
-        `training.load_model: ${path} holds weights alone; write reset_optimizer: true, or name a run folder`,
-      );
-    }
-    model.loadWeights(await readFileWhole(path), path);
-    return;
-  }
-  const folder = await RunFolder.open(path);
-  if (training.reset_optimizer && training.reset_scheduler) {
-    model.loadWeights((await folder.loadModel()).model, path);
-    return;
-  }
-  const { files } = await folder.loadCheckpoint('best');
-  restoreCheckpoint(model, trainer, files, path, {
-    resetOptimizer: training.reset_optimizer,
-    resetScheduler: training.reset_scheduler,
-    startOver: true,
-  });
 }

@@ -75,7 +75,8 @@ export function sameGroups(a: readonly ParameterGroup[], b: readonly ParameterGr
   return JSON.stringify(a) === JSON.stringify(b);
 }
 
-function matcher(pattern: string): (name: string) => boolean {
+/** Whether a pattern stands for a name. */
+export function matcher(pattern: string): (name: string) => boolean {
   const literal = (text: string) => text.replace(/[\\^$.|?+()[\]{}]/g, '\\$&');
   const expression = new RegExp(`^${pattern.split('*').map(literal).join('.*')}$`, 's');
   return (name) => expression.test(name);

@@ -124,6 +124,18 @@ export class ParameterStore {
     writeTensor(this.#gpu, this.get(name), values);
   }
 
+  /** Replaces one row of a matrix. */
+  writeRow(name: string, row: number, values: Float32Array): void {
+    const tensor = this.get(name);
+    const { shape } = tensor;
+    const [rows, width] = [shape[0]!, sizeOf(shape.slice(1))];
+    if (row >= rows || values.length !== width) {
+      throw new ShapeError(`'${name}' [${shape}] has no row ${row} of ${values.length} values`);
+    }
+    const { buffer, offset } = place(tensor);
+    this.#gpu.write(buffer, offset + row * width * 4, values);
+  }
+
   /** All values by name, or whatever lies in arenas parallel to them (gradients, an optimiser's moments). */
   async read(
     arenas: readonly Tensor[] = this.segments.map(({ values }) => values),

@@ -3,6 +3,7 @@ import type { Problem } from '../../nn/config/resolve.ts';
 import { checkModel } from '../../nn/model-config.ts';
 import { checkSamplingSchedule } from '../sampling-schedule.ts';
 import { isTsv } from './data-keys.ts';
+import { checkStart } from './start-checks.ts';
 import { metricsOf } from './testing-keys.ts';
 import type { Config, SideConfig } from './types.ts';
 
@@ -15,6 +16,7 @@ export function checkConfig(config: Config): Problem[] {
   problems.push(...checkModel(config.model));
   checkTask(config, problem);
   checkTraining(config, problem);
+  checkStart(config, problem);
   return problems;
 }
 
