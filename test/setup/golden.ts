@@ -104,7 +104,12 @@ export interface GoldenSeq2Seq {
 
 /** The names of all whole-model fixtures. */
 export function seq2seqNames(): string[] {
-  const files = readdirSync(new URL('seq2seq/', folder)).filter((file) => file.endsWith('.json'));
+  return fixtureNames('seq2seq');
+}
+
+/** The fixtures in a folder. */
+export function fixtureNames(of: string): string[] {
+  const files = readdirSync(new URL(`${of}/`, folder)).filter((file) => file.endsWith('.json'));
   return files.map((file) => file.slice(0, -'.json'.length)).sort();
 }
 
@@ -391,7 +396,7 @@ export function swapLeadingAxes({ shape, data }: GoldenTensor): GoldenTensor {
 
 const elementCount = (shape: readonly number[]): number => shape.reduce((count, size) => count * size, 1);
 
-function readFixture(path: string, fillSeeded = true): unknown {
+export function readFixture(path: string, fillSeeded = true): unknown {
   return JSON.parse(readFileSync(new URL(path, folder), 'utf8'), (_key, value: unknown) =>
     isDescription(value) && (fillSeeded || 'data' in value) ? toTensor(value) : value,
   );

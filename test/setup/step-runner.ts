@@ -1,9 +1,9 @@
 /** One training plan, run by hand as often as wanted: what a step leaves behind, bit for bit. */
 import type { Batch } from '../../src/data/batches.ts';
 import type { Gpu } from '../../src/gpu/gpu.ts';
-import type { Seq2SeqNetwork } from '../../src/nn/seq2seq.ts';
+import type { Network, TeacherForcing } from '../../src/nn/network.ts';
 import { statisticsSize } from '../../src/ops/cross-entropy.ts';
-import { destroyTensor, readTensor, writeTensor } from '../../src/scheduler/persistent.ts';
+import { destroyTensor, persistentTensor, readTensor, writeTensor } from '../../src/scheduler/persistent.ts';
 import { type Plan, submit } from '../../src/scheduler/plan.ts';
 import type { ScratchPool } from '../../src/scheduler/scratch-pool.ts';
 import { StepPlan } from '../../src/train/step-plan.ts';
@@ -20,19 +20,28 @@ export interface StepRunnerOptions {
   readonly labelSmoothing?: number;
   /** What the summed loss is multiplied by. */
   readonly scale: number;
+  readonly classWeights?: readonly number[] | undefined;
+  /** Whose words a decoder reads, and the probability that they are its own. */
+  readonly forcing?: TeacherForcing;
+  readonly sampling?: number;
+  /** The step that random numbers are drawn for. */
+  readonly randomStep?: number;
 }
 
 export async function createStepRunner(
   gpu: Gpu,
   pool: ScratchPool,
-  network: Seq2SeqNetwork,
+  network: Network,
   batch: Batch,
-  { labelSmoothing = 0, scale }: StepRunnerOptions,
+  { labelSmoothing = 0, scale, classWeights, forcing, sampling = 0, randomStep = 3 }: StepRunnerOptions,
 ): Promise<StepRunner> {
   const step = createStepTensors(gpu, 'test');
-  writeTensor(gpu, step.random, Uint32Array.of(7, 0, 3, 0));
+  writeTensor(gpu, step.random, Uint32Array.of(7, 0, randomStep, 0));
   writeTensor(gpu, step.scale, Float32Array.of(scale));
-  const options = { training: true, labelSmoothing };
+  writeTensor(gpu, step.sampling, Float32Array.of(sampling));
+  const weights = classWeights && persistentTensor(gpu, 'class weights', [classWeights.length]);
+  if (weights) writeTensor(gpu, weights, Float32Array.from(classWeights));
+  const options = { training: true, labelSmoothing, classWeights: weights, ...(forcing && { forcing }) };
   const recorded = await StepPlan.record(gpu, pool, network, batch, step, options);
   return {
     plan: recorded.plan,
@@ -49,6 +58,7 @@ export async function createStepRunner(
     dispose() {
       recorded.plan.dispose();
       for (const tensor of Object.values(step)) destroyTensor(tensor);
+      if (weights) destroyTensor(weights);
     },
   };
 }
