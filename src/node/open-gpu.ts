@@ -17,9 +17,24 @@ export type OpenGpuOptions = CommonOptions & {
    * given, the environment variable COUPLET_ADAPTER counts, then `auto`.
    */
   adapter?: string;
+  /**
+   * Dawn without the checks that browsers cannot do without (`fastToggles`): commands are not validated and a shader's
+   * index is not kept inside its buffer, so a bug in a shader of your own may crash the process or read what it must
+   * not. Results are the same. Default: false.
+   */
+  fast?: boolean;
   /** Dawn's toggles for this device, such as `skip_validation`; `-name` turns one off. */
   dawnFeatures?: readonly string[];
 };
+
+/** What `fast` sets: Dawn's names, `-` for those that are turned off. */
+export const fastToggles: readonly string[] = [
+  'skip_validation',
+  'disable_robustness',
+  'disable_workgroup_init',
+  'vulkan_enable_f16_on_nvidia',
+  '-timestamp_quantization',
+];
 
 /**
  * Opens a device. Rejects with AdapterError where the package `webgpu` is not installed or nothing can be opened,
@@ -51,7 +66,7 @@ export async function openOn(machine: Machine, wanted: string, options: OpenGpuO
   const tried: Missing[] = [];
   const passedOver: string[] = [];
   const search = searchAdapters(machine, wanted, {
-    toggles: options.dawnFeatures ?? [],
+    toggles: [...(options.fast ? fastToggles : []), ...(options.dawnFeatures ?? [])],
     ...(options.powerPreference ? { powerPreference: options.powerPreference } : {}),
   });
   for await (const result of search) {

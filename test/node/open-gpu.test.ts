@@ -44,3 +44,9 @@ test('devices of one process work side by side, and outlive each other', async (
   expect(await scaleOnGpu(second.device, input, 4)).toEqual(product(4));
   for (const gpu of [second, third]) gpu.dispose();
 });
+
+test('a fast device computes the same', async () => {
+  const gpu = await openGpu({ adapter: 'swiftshader', fast: true });
+  expect(await scaleOnGpu(gpu.device, input, 1.25)).toEqual(product(1.25));
+  gpu.dispose();
+});
