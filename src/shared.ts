@@ -93,6 +93,7 @@ export {
   traceModel,
   type Values,
 } from './models/trace.ts';
+export { tracePicture } from './models/trace-picture.ts';
 export { type ModelConfig, type ModelType, resolveModelConfig } from './nn/model-config.ts';
 export { formatConfig, type ParseOptions, parseConfig } from './train/config/parse.ts';
 export { type PartialConfig, resolveConfig } from './train/config/resolve-config.ts';

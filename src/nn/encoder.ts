@@ -4,7 +4,12 @@ import { broadcast } from '../ops/broadcast.ts';
 import { type CellChoice, cells } from '../ops/cells/registry.ts';
 import { dropout } from '../ops/dropout.ts';
 import { embedding } from '../ops/embedding.ts';
-import { type DirectionWeights, type RecurrentInput, recurrent } from '../ops/recurrent.ts';
+import {
+  type DirectionWeights,
+  type RecurrentInput,
+  type RecurrentResult,
+  recurrent,
+} from '../ops/recurrent.ts';
 import type { ParameterStore } from '../scheduler/parameters.ts';
 import type { Tape } from '../scheduler/tape.ts';
 import type { Tensor } from '../scheduler/tensor.ts';
@@ -27,6 +32,10 @@ export interface EncoderInputs {
 export interface Encoded {
   /** [S, B, D*H]: the top layer's outputs, directions side by side. */
   readonly memory: Tensor;
+  /** What the first layer reads, side by side: [S, B, *] each. */
+  readonly inputs: readonly Tensor[];
+  /** Each layer's states after every step, (h, c): [S, B, D*H]. */
+  readonly layers: readonly (readonly Tensor[])[];
   /** By layer, then by state (h, c): [B, D*H]. Recorded where first asked for. */
   finalStates(): Tensor[][];
 }
@@ -40,8 +49,9 @@ export function recordEncoder(
   const { source, lengths, random } = inputs;
   const [steps, batch] = [source.dim(0), source.dim(1)];
   const cell = cells.get(choice);
-  let read = recordInputs(tape, parameters, encoder, inputs);
-  const layers: { readonly finalStates: Tensor[] }[] = [];
+  const first = recordInputs(tape, parameters, encoder, inputs);
+  let read = first;
+  const layers: RecurrentResult[] = [];
   for (let layer = 0; layer < encoder.num_layers; layer++) {
     const result = recurrent(tape, {
       cell,
@@ -65,7 +75,12 @@ export function recordEncoder(
     const output = encoder.residual && layer > 0 ? add(tape, dropped, read[0]!.tensor) : dropped;
     read = [{ tensor: output, column: 0, width: output.dim(2) }];
   }
-  return { memory: read[0]!.tensor, finalStates: () => layers.map(({ finalStates }) => finalStates) };
+  return {
+    memory: read[0]!.tensor,
+    inputs: first.map(({ tensor }) => tensor),
+    layers: layers.map(({ states }) => states),
+    finalStates: () => layers.map(({ finalStates }) => finalStates),
+  };
 }
 
 function recordInputs(

@@ -8,7 +8,7 @@
  */
 import { ShapeError } from '../errors.ts';
 import type { GradientTarget, Tape } from '../scheduler/tape.ts';
-import type { Tensor } from '../scheduler/tensor.ts';
+import { Tensor } from '../scheduler/tensor.ts';
 import type { CellStep } from './cells/cell.ts';
 import { recordCopy, recordCopyRows } from './copy.ts';
 import { recordMatmul, transposed } from './matmul.ts';
@@ -134,6 +134,11 @@ export class RecurrentLayer {
     }
   }
 
+  /** One tensor a state, [T, B, D*H], after each step; the first is `output`. To look at: they have no gradient. */
+  get states(): Tensor[] {
+    return this.#memory.states.map(({ storage }) => new Tensor(this.output.shape, 'f32', storage, false));
+  }
+
   /** Whether any gradient has reached the layer's results. */
   get reached(): boolean {
     return [this.output, ...(this.#final ?? [])].some((tensor) => this.#tape.gradientOf(tensor));
@@ -228,6 +233,8 @@ export interface RecurrentResult {
   readonly output: Tensor;
   /** Recorded where first asked for. */
   readonly finalStates: Tensor[];
+  /** See `RecurrentLayer`. */
+  readonly states: readonly Tensor[];
 }
 
 /** A layer over a whole sequence, differentiable in everything: inputs, weights, biases and initial states. */
@@ -244,6 +251,7 @@ export function recurrent(tape: Tape, options: RecurrentOptions): RecurrentResul
   });
   return {
     output: layer.output,
+    states: layer.states,
     get finalStates() {
       return layer.finalStates();
     },
