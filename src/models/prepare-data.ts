@@ -84,6 +84,7 @@ export function buildVocabularies(
       Vocabulary.build([corpus.source.counts, corpus.target.counts], optionsOf(data.src));
     return { source: shared, target: shared };
   }
+  if (!given.target) expectClasses(corpus, config);
   const target =
     given.target ??
     (isLabels(forms.target)
@@ -94,6 +95,23 @@ export function buildVocabularies(
     target,
     ...(readsCharacters(model) && { characters: characterVocabulary(corpus.source.counts) }),
   };
+}
+
+/**
+ * What vocabularies cannot tell: that there is something to choose between.
+ * @throws DataError where there is but one class or tag
+ */
+export function expectClasses(corpus: Corpus, config: Pick<Config, 'model' | 'data'>): void {
+  if (config.data.trg.voc_file !== null) return;
+  const { target } = formsOf(config);
+  if (!isLabels(target)) return;
+  const seen = [...withoutIgnored(corpus.target.counts, config.data).keys()];
+  if (seen.length > 1) return;
+  const [what, whats] = target === 'label' ? ['class', 'classes'] : ['tag', 'tags'];
+  const found = seen.length === 0 ? `no ${what}` : `one ${what} alone, '${seen[0]}'`;
+  throw new DataError(
+    `${corpus.report.name} has ${found}: there must be two ${whats} to choose from at least.`,
+  );
 }
 
 function withoutIgnored(counts: TokenCounts, { ignored_tag }: DataConfig): TokenCounts {
@@ -142,12 +160,16 @@ export function encodePairs(
   const forms = formsOf(config);
   const { source, target, characters } = vocabularies;
   if (forms.source === 'label') {
-    for (const name of corpus.source.types) expectKnown(name, source, corpus.report.name);
+    for (const [index, [type]] of [...corpus.source.sequences].entries()) {
+      const where = `${corpus.report.name}: line ${corpus.lines[index]! + 1}`;
+      expectKnown(corpus.source.types[type!]!, source, where);
+    }
   }
-  for (const frames of corpus.frames ?? []) {
-    if (frames.size === source.size) continue;
+  for (const [index, { size }] of (corpus.frames ?? []).entries()) {
+    if (size === source.size) continue;
+    const line = corpus.lines[index]! + 1;
     throw new DataError(
-      `${corpus.report.name}: a step has ${frames.size} numbers, but the model reads ${source.size}.`,
+      `${corpus.report.name}: line ${line}: a step has ${size} numbers, but the model reads ${source.size}.`,
     );
   }
   return encodeCorpus(corpus, {

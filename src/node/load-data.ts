@@ -5,10 +5,17 @@ import type { Frames } from '../data/frames.ts';
 import type { ParallelText } from '../data/parallel.ts';
 import { decodeText } from '../data/text.ts';
 import { Vocabulary, type VocabularyKind } from '../data/vocabulary.ts';
+import { splitWhitespace } from '../data/whitespace.ts';
 import { DataError } from '../errors.ts';
-import { tokenizeTraining, type Vocabularies, vocabularyKinds } from '../models/prepare-data.ts';
+import {
+  expectClasses,
+  tokenizeTraining,
+  type Vocabularies,
+  vocabularyKinds,
+} from '../models/prepare-data.ts';
 import { isTsv } from '../train/config/data-keys.ts';
 import type { Config, DataConfig } from '../train/config/types.ts';
+import { isEntityTag } from '../train/metrics/tagging.ts';
 import { readBytes, readLines, readParallel, readTsv } from './text-files.ts';
 import { loadFrames } from './vector-files.ts';
 
@@ -29,7 +36,23 @@ export async function loadTrainingData(config: Config): Promise<TrainingData> {
   };
   const text = (await load('train'))!;
   const corpus = tokenizeTraining(text, config);
-  return { text, corpus, dev: await load('dev'), test: await load('test') };
+  expectClasses(corpus, config);
+  const [dev, test] = [await load('dev'), await load('test')];
+  if (dev) expectEntities(dev, config);
+  return { text, corpus, dev, test };
+}
+
+/** Early stopping by entities needs some: what marks them is checked before a first validation finds out. */
+function expectEntities({ name, target }: ParallelText, { training, data }: Config): void {
+  if (training.early_stopping_metric !== 'entity_f1') return;
+  for (const [line, tags] of target.entries()) {
+    const other = splitWhitespace(tags).find((tag) => tag !== data.ignored_tag && !isEntityTag(tag));
+    if (other === undefined) continue;
+    throw new DataError(
+      `training.early_stopping_metric: entity_f1 counts entities (B-X, I-X and O), but ${name}: line ${line + 1} has ` +
+        `the tag '${other}'; write accuracy.`,
+    );
+  }
 }
 
 /**
@@ -56,12 +79,17 @@ async function readText(path: string, data: DataConfig): Promise<ParallelText> {
 async function readFrames(text: ParallelText, folder: string): Promise<ParallelText> {
   const frames: Frames[] = [];
   for (const [index, path] of text.source.entries()) {
+    const where = `${text.name}: line ${index + 1}`;
+    if (path.trim() === '') throw new DataError(`${where}: no file of frames is named.`);
     try {
       frames.push(await loadFrames(resolve(folder, path)));
     } catch (error) {
       if (!(error instanceof DataError)) throw error;
-      throw new DataError(`${text.name}: line ${index + 1}: ${error.message}`, { cause: error });
+      throw new DataError(`${where}: ${error.message}`, { cause: error });
     }
+    const [own, first] = [frames[index]!.size, frames[0]!.size];
+    if (own === first) continue;
+    throw new DataError(`${where}: ${path} has ${own} numbers a step, but ${text.source[0]} has ${first}.`);
   }
   return { ...text, frames };
 }

@@ -5,6 +5,7 @@
 import { totalmem } from 'node:os';
 import { describeCorpus, tokenizeCorpus } from '../data/corpus.ts';
 import { type Dataset, describeUnknown } from '../data/dataset.ts';
+import type { ParallelText } from '../data/parallel.ts';
 import { LimitsError, ShapeError } from '../errors.ts';
 import { formatBytes, type Gpu } from '../gpu/gpu.ts';
 import { checkParameterSizes } from '../models/check-sizes.ts';
@@ -88,9 +89,16 @@ function describeData(data: TrainingData, model: AnyModel): { dataset: Dataset; 
     `vocabulary: ${vocabularies.source.size} source and ${vocabularies.target.size} target tokens, ` +
       `${model.network.parameters.count.toLocaleString('en')} parameters`,
   );
+  if (config.model.type === 'language_model' && config.data.dataset_type === 'tsv') {
+    notes.push(`of the TSV files the language model reads column ${config.data.target_column}`);
+  }
+  const tokenize = (text: ParallelText) =>
+    tokenizeCorpus(text, { ...createTokenizers(config), forms: formsOf(config) });
   if (data.dev) {
-    const dev = tokenizeCorpus(data.dev, { ...createTokenizers(config), forms: formsOf(config) });
+    const dev = tokenize(data.dev);
     notes.push(describeCorpus(dev.report), describeUnknown(encodePairs(dev, vocabularies, config)));
   }
+  // What is wrong with it would else be known after the training.
+  if (data.test) encodePairs(tokenize(data.test), vocabularies, config);
   return { dataset, notes };
 }

@@ -332,13 +332,18 @@ class Clock {
   }
 }
 
+/**
+ * Accuracy is that of what the model puts out, where that is scored: of classes, or of tokens (which is with the right
+ * words before them, but of a tagger that of its own tags). Else it is that of the pass that gives the loss, which
+ * leaves out labels that training never saw.
+ */
 function scoreOf(validation: Validation, metric: EarlyStoppingMetric): number {
   const { loss, perplexity, accuracy, scores } = validation;
   const { wer, bleu, macro_f1, entity_f1 } = scores;
   const values = {
     loss,
     ppl: perplexity,
-    accuracy: scores.accuracy ?? accuracy,
+    accuracy: scores.accuracy ?? scores.token_accuracy ?? accuracy,
     wer,
     bleu,
     macro_f1,
@@ -346,9 +351,11 @@ function scoreOf(validation: Validation, metric: EarlyStoppingMetric): number {
   };
   const score = values[metric];
   if (score === undefined) {
-    throw new ConfigError(
-      `training.early_stopping_metric: ${metric} is not scored in validation: add it to testing.eval_metrics`,
-    );
+    const reason =
+      metric === 'entity_f1'
+        ? 'the held-out tags mark no entities (those are B-X, I-X and O), or testing.eval_metrics lacks it'
+        : 'add it to testing.eval_metrics';
+    throw new ConfigError(`training.early_stopping_metric: ${metric} is not scored in validation: ${reason}`);
   }
   return score;
 }

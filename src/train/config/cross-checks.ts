@@ -1,11 +1,11 @@
 /** What does not fit together in a configuration whose keys are each right. */
 import type { Problem } from '../../nn/config/resolve.ts';
-import { checkModel } from '../../nn/model-config.ts';
+import { checkModel, type ModelType } from '../../nn/model-config.ts';
 import { checkSamplingSchedule } from '../sampling-schedule.ts';
 import { isTsv } from './data-keys.ts';
 import { checkStart } from './start-checks.ts';
 import { metricsOf } from './testing-keys.ts';
-import type { Config, SideConfig } from './types.ts';
+import type { Config, EarlyStoppingMetric, SideConfig, TestingConfig } from './types.ts';
 
 export function checkConfig(config: Config): Problem[] {
   const problems: Problem[] = [];
@@ -101,7 +101,7 @@ function checkData({ data }: Config, problem: Report): void {
   }
 }
 
-function checkTraining({ data, training, testing }: Config, problem: Report): void {
+function checkTraining({ model, data, training, testing }: Config, problem: Report): void {
   if (training.epochs === null && training.updates === null) {
     problem(
       'training.epochs',
@@ -120,22 +120,32 @@ function checkTraining({ data, training, testing }: Config, problem: Report): vo
       `${training.learning_rate_min} is more than the learning rate ${training.learning_rate}.`,
     );
   }
-  const metric = training.early_stopping_metric;
-  if (
-    data.dev !== null &&
-    (metric === 'wer' || metric === 'bleu' || metric === 'macro_f1' || metric === 'entity_f1') &&
-    !testing.eval_metrics.includes(metric)
-  ) {
-    problem(
-      'training.early_stopping_metric',
-      `${metric} must be among \`testing.eval_metrics\` to be known.`,
-    );
-  }
+  if (data.dev !== null) checkStoppingMetric(model.type, training.early_stopping_metric, testing, problem);
   if (data.dev === null) {
     if (training.scheduling === 'plateau')
       problem('training.scheduling', 'plateau needs validation data: `data.dev`.');
     if (training.early_stopping_patience !== null) {
       problem('training.early_stopping_patience', 'needs validation data: `data.dev`.');
     }
+  }
+}
+
+const scoresToStopBy = ['wer', 'bleu', 'macro_f1', 'entity_f1'] as const;
+
+/** Loss, perplexity and accuracy are always known; a score must be one that the type has, and be asked for. */
+function checkStoppingMetric(
+  type: ModelType,
+  metric: EarlyStoppingMetric,
+  { eval_metrics }: TestingConfig,
+  problem: Report,
+): void {
+  if (metric === 'loss' || metric === 'ppl' || metric === 'accuracy') return;
+  const path = 'training.early_stopping_metric';
+  if (!metricsOf[type].includes(metric)) {
+    const others = scoresToStopBy.filter((score) => metricsOf[type].includes(score));
+    const known = ['loss', 'ppl', 'accuracy', ...others];
+    problem(path, `${metric} cannot score a ${type}; write one of ${known.join(', ')}.`);
+  } else if (!eval_metrics.includes(metric)) {
+    problem(path, `${metric} must be among \`testing.eval_metrics\` to be known.`);
   }
 }
