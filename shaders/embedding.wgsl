@@ -1,17 +1,18 @@
 // Embedding and its gradient.
 //
 //   forward   y[n,:] = weight[ids[n],:] for n from `first` to `count`
-//   rank      order = the positions sorted by id, equal ids in their own order
+//   rank      order = the positions sorted by id, equal ids in their own order; every position looks at all others
+//   rank_rows the same for tables of few rows on software adapters: every row of the table looks at all positions
 //   backward  dWeight[id,:] += the sum of dy[n,:] over the positions n of that id, in order; none for the padding id
 //
 // There are no float atomics: `rank` counts for every position how many come before it in the sorted order, which is
-// its place there. In `backward` a workgroup belongs to the first position of a run of equal ids and adds up the run,
+// its place there; `rank_rows` counts for every id how many are smaller, which is where its own positions begin. In `backward` a workgroup belongs to the first position of a run of equal ids and adds up the run,
 // the others leave at once, so each row of dWeight has one writer and one order of summation.
 //
 //   ids      [count] u32      read
 //   weight   [V, columns]     read
 //   y        [count, columns] written
-//   order    [count] u32      written by rank, read by backward
+//   order    [count] u32      written by rank or rank_rows, read by backward
 //   dy       [count, columns] read
 //   dWeight  [V, columns]     added to
 
@@ -20,6 +21,7 @@ struct Params {
   count: u32,
   columns: u32,
   paddingIndex: u32, // 0xffffffff: none
+  rows: u32, // V, of rank_rows
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -76,6 +78,24 @@ fn rank(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local
   }
   if (position < params.count) {
     order[before] = position;
+  }
+}
+
+@compute @workgroup_size(width)
+fn rank_rows(@builtin(global_invocation_id) global: vec3u) {
+  let id = global.x;
+  if (id >= params.rows) {
+    return;
+  }
+  var place = 0u;
+  for (var position = 0u; position < params.count; position++) {
+    place += select(0u, 1u, ids[position] < id);
+  }
+  for (var position = 0u; position < params.count; position++) {
+    if (ids[position] == id) {
+      order[place] = position;
+      place++;
+    }
   }
 }
 

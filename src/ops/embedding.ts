@@ -17,7 +17,8 @@ export interface EmbeddingOptions {
 
 /**
  * weight[ids] for ids u32 [...] and weight [V, E]: [..., E]. Ids must be below V. The gradient of `weight` sorts the
- * ids by comparing each with each: meant for up to some ten thousand ids.
+ * ids by comparing each with each (on a software adapter with each row, where those are few): meant for up to some ten
+ * thousand ids.
  */
 export function embedding(tape: Tape, ids: Tensor, weight: Tensor, options: EmbeddingOptions = {}): Tensor {
   if (ids.dtype !== 'u32' || weight.dtype !== 'f32' || weight.shape.length !== 2) {
@@ -45,9 +46,15 @@ export function recordEmbeddingGradient(
   if (!dWeight) return;
   const [count, columns] = [ids.size, weight.dim(1)];
   const order = tape.tensor('embedding order', [count], { dtype: 'u32' });
-  const params = { first: 0, count, columns, paddingIndex };
-  const groups = [Math.ceil(count / width)] as const;
-  tape.dispatch('embedding', 'rank', { bindings: { ids, order }, params, workgroups: groups });
+  const rows = weight.dim(0);
+  const params = { first: 0, count, columns, paddingIndex, rows };
+  // Few threads with long loops: what a CPU wants and a GPU does not.
+  const byRow = tape.software && 2 * rows < count;
+  tape.dispatch('embedding', byRow ? 'rank_rows' : 'rank', {
+    bindings: { ids, order },
+    params,
+    workgroups: [Math.ceil((byRow ? rows : count) / width)],
+  });
   tape.dispatch('embedding', 'backward', {
     bindings: { ids, sorted: order, dy, dWeight },
     params,
@@ -67,7 +74,7 @@ export function recordEmbedding(
   const columns = weight.dim(1);
   tape.dispatch('embedding', 'forward', {
     bindings: { ids, weight, y },
-    params: { first, count: end, columns, paddingIndex: noPadding },
+    params: { first, count: end, columns, paddingIndex: noPadding, rows: weight.dim(0) },
     workgroups: positions(end - first),
   });
 }
