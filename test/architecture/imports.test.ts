@@ -19,6 +19,7 @@ const rooms = [
   'decode',
   'train',
   'models',
+  'experiments',
   'node',
   'cli',
 ];
