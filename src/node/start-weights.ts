@@ -2,7 +2,7 @@
 import type { Corpus } from '../data/corpus.ts';
 import type { TokenCounts } from '../data/vocabulary.ts';
 import { describeCoverage } from '../data/word-vectors.ts';
-import { ConfigError, DataError } from '../errors.ts';
+import { CheckpointError, ConfigError, DataError } from '../errors.ts';
 import { restoreCheckpoint } from '../models/checkpoint.ts';
 import type { AnyModel } from '../models/kinds.ts';
 import { type EmbeddingSide, embeddingTables } from '../train/config/start-checks.ts';
@@ -110,8 +110,9 @@ async function named<T>(key: string, work: Promise<T>): Promise<T> {
   try {
     return await work;
   } catch (error) {
-    if (error instanceof DataError) throw new DataError(`${key}: ${error.message}`, { cause: error });
-    if (error instanceof ConfigError) throw new ConfigError(`${key}: ${error.message}`, { cause: error });
+    for (const Kind of [DataError, ConfigError, CheckpointError]) {
+      if (error instanceof Kind) throw new Kind(`${key}: ${error.message}`, { cause: error });
+    }
     throw error;
   }
 }

@@ -3,7 +3,7 @@
  * knows nothing of epochs, files or validation; `trainer.ts` does.
  */
 import type { Batch } from '../data/batches.ts';
-import { DivergedError, ShapeError } from '../errors.ts';
+import { DivergedError } from '../errors.ts';
 import type { Gpu } from '../gpu/gpu.ts';
 import { type BatchShape, shapeName } from '../nn/batch-tensors.ts';
 import type { Network, StepTensors, TeacherForcing } from '../nn/network.ts';
@@ -65,8 +65,9 @@ export class TrainingEngine {
   readonly #inFlight: InFlight;
   /** Of the classes, where they do not all count the same. */
   readonly #classWeights: Tensor | undefined;
-  /** Of a stream: what the next chunk starts from. */
+  /** Of a stream: what the next chunk starts from. Plans keep the tensors that they were recorded with, so all stay. */
   #carried: CarriedStates | undefined;
+  readonly #carriedByRows = new Map<number, CarriedStates>();
   #epoch: number | undefined;
   #updates = 0;
   #microSteps = 0;
@@ -268,15 +269,15 @@ export class TrainingEngine {
     );
   }
 
-  /** A stream has as many rows from its first chunk to its last. */
+  /** A stream has as many rows from its first chunk to its last; another stream may have others. */
   #carriedFor(batch: number): CarriedStates | undefined {
     const { carries } = this.#network;
     if (!carries) return undefined;
-    this.#carried ??= new CarriedStates(this.#gpu, carries.stack, carries.stateCount, batch);
-    if (this.#carried.batch !== batch) {
-      throw new ShapeError(`a stream of ${this.#carried.batch} rows goes on with ${batch}`);
-    }
-    return this.#carried;
+    let carried = this.#carriedByRows.get(batch);
+    carried ??= new CarriedStates(this.#gpu, carries.stack, carries.stateCount, batch);
+    this.#carriedByRows.set(batch, carried);
+    this.#carried = carried;
+    return carried;
   }
 
   /** What the next chunk of a stream starts from, for a checkpoint; undefined where nothing is carried. */
@@ -294,7 +295,7 @@ export class TrainingEngine {
   dispose(): void {
     this.#plans.dispose();
     this.#update.dispose();
-    this.#carried?.dispose();
+    for (const carried of this.#carriedByRows.values()) carried.dispose();
     if (this.#classWeights) destroyTensor(this.#classWeights);
     for (const tensor of Object.values(this.#step)) destroyTensor(tensor);
   }

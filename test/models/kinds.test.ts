@@ -325,3 +325,26 @@ test('vectors for some and text for others', () => {
     new DataError('the pairs: 8 of 9 sources are vectors; either all are or none is.'),
   );
 });
+
+test('a stream may be followed by one of fewer rows', async () => {
+  const model = kept(cases['language model of a stream']!.make());
+  await model.fit(lines, { updates: 2 });
+  const { update } = await model.fit(['t'], { updates: 2 });
+  expect(update).toBe(4);
+});
+
+test('the accuracy that early stopping watches is that of a tagger’s own tags, unseen ones counted', async () => {
+  const model = kept(
+    SequenceTagger.fromPairs(gpu, tagged, {
+      data: words,
+      model: { type: 'tagger', encoder },
+      training: { ...training, epochs: 2, early_stopping_metric: 'accuracy' },
+    }),
+  );
+  const dev = [...tagged, { source: 'we sang', target: 'O B-EVENT' }];
+  const { validation } = await model.fit(tagged, { dev });
+  const { accuracy, scores, score } = validation!;
+  expect(score).toBe(scores.token_accuracy);
+  // The pass that gives the loss cannot count the tag that training never saw.
+  expect(accuracy * 18).toBeCloseTo(scores.token_accuracy! * 19, 5);
+});

@@ -63,13 +63,15 @@ export const dataSection = (type: ModelType) =>
             return type === 'language_model' ? 'lines' : 'plain';
           },
         ),
-        doc: "Two parallel files (`PREFIX.SRC` and `PREFIX.TRG`, with each side's `lang` as suffix); one file of tab-separated columns without a header; or, for a language model, one file of lines.",
+        doc: "Two parallel files (`PREFIX.SRC` and `PREFIX.TRG`, with each side's `lang` as suffix); one file of tab-separated columns without a header; or, for a language model, one file of lines (of a TSV file it reads the target's column).",
         elsewhere: {
           parallel: 'Parallel files are plain here.',
           huggingface: 'Data sets are read from files only.',
         },
       }),
-      train: text({ doc: 'Training pairs: the prefix of the parallel files, or the TSV file.' }),
+      train: text({
+        doc: 'Training pairs: the prefix of the parallel files, the TSV file, or the file of lines.',
+      }),
       dev: orNull(
         text({ doc: 'Validation pairs, as `train`.' }),
         'no validation: the last checkpoint counts as the best',

@@ -16,7 +16,11 @@ const allMetrics = [...new Set(Object.values(metricsOf).flat())];
 
 export const testingSection = (type: ModelType) =>
   scope<TestingConfig>('How the trained model is used and scored.', {
-    batch_size: integer({ default: 64, min: 1, doc: 'Sentences decoded at once. It changes no output.' }),
+    batch_size: integer({
+      default: 64,
+      min: 1,
+      doc: 'Sentences decoded at once. It changes no output. With `training.bptt_length`: the rows that a text to be scored is cut into, each from zero states.',
+    }),
     max_output_length: orNull(
       integer({ min: 1, doc: 'Stop an output after so many tokens.' }),
       '`max_output_factor` × source length + 10',

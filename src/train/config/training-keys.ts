@@ -25,7 +25,7 @@ const parameterGroupsKey: KeySpec<ParameterGroupOptions[]> = {
   allowed:
     'a list of groups such as { pattern: encoder.*, lr: 0.1, frozen_epochs: 2 }, where lr (≥ 0) and frozen_epochs (a whole number or always) may be left out',
   accepts: (value) => Array.isArray(value) && value.every(isParameterGroup),
-  doc: "Learning rates and freezing by the names of parameters (`*` stands for any characters; the first pattern that matches a name counts): `lr` multiplies the learning rate, `frozen_epochs` leaves the parameters as they are for the first so many epochs, or `always`. Like PyTorch's parameter groups; frozen ones are left out of the gradient's norm.",
+  doc: "Learning rates and freezing by the names of parameters (`*` stands for any characters; the first pattern that matches a name counts): `lr` multiplies the learning rate, `frozen_epochs` leaves the parameters as they are for the first so many epochs, or `always`. Like PyTorch's parameter groups; frozen ones are left out of the gradient's norm. Where the columns of a weight belong to several inputs, each has a name of its own: `decoder.rnn.weight_ih_l0.words`, `.context` (the fixed context, or a generator's input) and `.feed` (h̃), `encoder.rnn.weight_ih_l0.words` and `.characters`.",
 };
 
 function isParameterGroup(value: unknown): boolean {
@@ -196,7 +196,7 @@ export const trainingSection = scope<TrainingConfig>('How the model is trained a
   }),
   early_stopping_metric: choice(['loss', 'ppl', 'accuracy', 'wer', 'bleu', 'macro_f1', 'entity_f1'], {
     default: 'loss',
-    doc: 'What makes a checkpoint the best one, and what plateau and early stopping watch: loss, perplexity and wer want to fall, accuracy (of target tokens, tags or classes), bleu, macro_f1 and entity_f1 to rise.',
+    doc: 'What makes a checkpoint the best one, and what plateau and early stopping watch: loss, perplexity and wer want to fall, accuracy (of target tokens with the right words before them, of tags or of classes), bleu, macro_f1 and entity_f1 to rise.',
     elsewhere: { acc: 'Write accuracy.', per: 'Write wer.' },
   }),
   early_stopping_patience: orNull(
@@ -229,7 +229,7 @@ export const trainingSection = scope<TrainingConfig>('How the model is trained a
   ),
   load_decoder: orNull(
     text({
-      doc: "Start the decoder from the language model in this run folder. It must have the same cell, sizes and target vocabulary. What the language model has not (the context's columns, the bridge) starts at zero, so that the first prediction is the language model's.",
+      doc: "Start the decoder, which must be without attention, from the language model in this run folder. It must have the same cell, sizes and target vocabulary (`data.trg.voc_file: RUN/trg_vocab.txt`). What the language model has not (the context's columns, the bridge) starts at zero, so that the first predictions are the language model's. To train only these and the encoder at first: `parameter_groups: [{ pattern: decoder.rnn.weight_ih_l0.context }, { pattern: decoder.*, frozen_epochs: 1 }]`.",
     }),
     'as any other part',
     null,
