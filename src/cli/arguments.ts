@@ -28,23 +28,25 @@ export interface Command {
   readonly name: string;
   /** The one argument; absent: there is none. */
   readonly argument?: { readonly name: string; readonly help: string };
+  /** A second one after it, which may be empty. */
+  readonly text?: { readonly name: string; readonly help: string };
   readonly summary: string;
   /** More about it, for its own help. */
   readonly details?: string;
   readonly options: OptionSpecs;
   readonly examples: readonly { readonly line: string; readonly note?: string }[];
-  run(argument: string, options: Record<string, unknown>): Promise<void>;
+  run(argument: string, options: Record<string, unknown>, text: string): Promise<void>;
 }
 
 interface CommandSpec<Specs extends OptionSpecs> extends Omit<Command, 'options' | 'run'> {
   readonly options: Specs;
-  /** `argument` is empty where the command takes none. */
-  run(argument: string, options: Options<Specs>): Promise<void>;
+  /** `argument` and `text` are empty where the command takes none. */
+  run(argument: string, options: Options<Specs>, text: string): Promise<void>;
 }
 
 /** A command whose options are typed from their specification. */
 export function command<const Specs extends OptionSpecs>(spec: CommandSpec<Specs>): Command {
-  return { ...spec, run: (argument, options) => spec.run(argument, options as Options<Specs>) };
+  return { ...spec, run: (argument, options, text) => spec.run(argument, options as Options<Specs>, text) };
 }
 
 /** The option that every command with a device has. */
@@ -55,9 +57,9 @@ export const adapterOption = {
 
 /** Throws UsageError, naming what is wrong, where the arguments are not what the command takes. */
 export function parseCommandLine(
-  { name, argument, options }: Command,
+  { name, argument, text, options }: Command,
   given: readonly string[],
-): { argument: string; options: Record<string, unknown> } {
+): { argument: string; text?: string; options: Record<string, unknown> } {
   const see = `; see couplet ${name} --help`;
   const config = Object.fromEntries(
     Object.entries(options).map(([option, { value, repeatable = false }]) => {
@@ -90,13 +92,14 @@ export function parseCommandLine(
   const [first = '', ...rest] = positionals;
   if (argument && first === '')
     throw new UsageError(`${name} needs ${argument.name}: ${argument.help}${see}`);
-  const surplus = argument ? rest[0] : positionals[0];
+  if (text && rest[0] === undefined) throw new UsageError(`${name} needs ${text.name}: ${text.help}${see}`);
+  const surplus = argument ? rest[text ? 1 : 0] : positionals[0];
   if (surplus !== undefined) throw new UsageError(`${name}: '${surplus}' is one argument too many${see}`);
   const complete = Object.entries(options).map(([option, { value, repeatable }]) => {
     const absent = repeatable ? [] : value === undefined ? false : undefined;
     return [option, values[option] ?? absent] as const;
   });
-  return { argument: first, options: Object.fromEntries(complete) };
+  return { argument: first, ...(text && { text: rest[0]! }), options: Object.fromEntries(complete) };
 }
 
 /** The command of that name; throws UsageError with the nearest one otherwise. */
@@ -111,7 +114,7 @@ export function findCommand(commands: readonly Command[], name: string): Command
 
 export function overviewHelp(commands: readonly Command[], version: string): string {
   return [
-    `couplet ${version}: trains and runs encoder–decoders with attention on WebGPU`,
+    `couplet ${version}: trains and runs recurrent sequence models on WebGPU`,
     '',
     'Usage: couplet COMMAND [OPTIONS]',
     '',
@@ -130,13 +133,14 @@ export function overviewHelp(commands: readonly Command[], version: string): str
 }
 
 export function commandHelp(command: Command): string {
-  const { argument, summary, details, options, examples } = command;
+  const { summary, details, options, examples } = command;
+  const taken = [command.argument, command.text].filter((one) => one !== undefined);
   const rows = Object.entries(options).map(([name, { value, repeatable, help }]) => {
     const flag = value === undefined ? `--${name}` : `--${name} ${value}`;
     return [flag, repeatable ? `${help} (may be repeated)` : help] as const;
   });
   const lines = [`Usage: couplet ${usage(command)}${rows.length > 0 ? ' [OPTIONS]' : ''}`, '', `${summary}.`];
-  if (argument) lines.push('', ...columns([[argument.name, argument.help]]));
+  if (taken.length > 0) lines.push('', ...columns(taken.map(({ name, help }) => [name, help])));
   if (details !== undefined) lines.push('', details);
   lines.push('', 'Options', ...columns([...rows, ['--help', 'This help']]), '', 'Examples');
   for (const { line, note } of examples) {
@@ -146,8 +150,8 @@ export function commandHelp(command: Command): string {
   return `${lines.join('\n')}\n`;
 }
 
-function usage({ name, argument }: Command): string {
-  return argument ? `${name} ${argument.name}` : name;
+function usage({ name, argument, text }: Command): string {
+  return [name, argument?.name, text?.name].filter((word) => word !== undefined).join(' ');
 }
 
 function columns(rows: readonly (readonly [string, string])[]): string[] {

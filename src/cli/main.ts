@@ -4,12 +4,26 @@ import { CoupletError, type ErrorCode } from '../errors.ts';
 import { coupletVersion } from '../node/find-package.ts';
 import { commandHelp, findCommand, overviewHelp, parseCommandLine } from './arguments.ts';
 import { doctorCommand } from './doctor.ts';
+import { encodeCommand } from './encode.ts';
 import { evalCommand } from './eval.ts';
+import { experimentCommand } from './experiment.ts';
+import { predictCommand } from './predict.ts';
 import { quickstartCommand } from './quickstart.ts';
+import { traceCommand } from './trace.ts';
 import { trainCommand } from './train.ts';
 import { translateCommand } from './translate.ts';
 
-const commands = [quickstartCommand, trainCommand, translateCommand, evalCommand, doctorCommand];
+const commands = [
+  quickstartCommand,
+  trainCommand,
+  translateCommand,
+  predictCommand,
+  encodeCommand,
+  traceCommand,
+  evalCommand,
+  experimentCommand,
+  doctorCommand,
+];
 
 /** Exit codes: a mistake that the user can mend, and everything else that went wrong. */
 const userError = 2;
@@ -33,8 +47,8 @@ async function main(given: readonly string[]): Promise<void> {
     process.stdout.write(commandHelp(command));
     return;
   }
-  const { argument, options } = parseCommandLine(command, rest);
-  await command.run(argument, options);
+  const { argument, options, text = '' } = parseCommandLine(command, rest);
+  await command.run(argument, options, text);
 }
 
 /** Prints what went wrong and returns the exit code. A user's mistake gets no stack trace. */

@@ -1,5 +1,6 @@
 /** The progress of training: a bar with rate and time left on a terminal, plain lines elsewhere. */
 import type { ProgressReport, Sample, TrainingReport, ValidationReport } from '../train/reports.ts';
+import { shortScores } from './eval-text.ts';
 import { printable } from './session.ts';
 
 const barWidth = 24;
@@ -89,14 +90,14 @@ function describeValidation({
   scores,
   best,
 }: ValidationReport): string {
+  // A class is the one token of its line: its accuracy is that of the classes, and perplexity says nothing more.
+  const isClassifier = scores.accuracy !== undefined || scores.macro_f1 !== undefined;
   const parts = [
     `loss ${loss.toFixed(4)}`,
-    `ppl ${perplexity.toFixed(3)}`,
+    ...(isClassifier ? [] : [`ppl ${perplexity.toFixed(3)}`]),
     `accuracy ${(100 * accuracy).toFixed(2)} %`,
+    ...shortScores(scores, ['accuracy', 'token_accuracy']),
   ];
-  if (scores.wer !== undefined) parts.push(`WER ${scores.wer.toFixed(2)}`);
-  if (scores.per !== undefined) parts.push(`PER ${scores.per.toFixed(2)}`);
-  if (scores.bleu !== undefined) parts.push(`BLEU ${scores.bleu.toFixed(2)}`);
   return `validation after epoch ${epoch}, update ${update}: ${parts.join('  ')}${best ? '  (best so far)' : ''}`;
 }
 

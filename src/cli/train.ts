@@ -59,7 +59,7 @@ docs/configuration.md lists).`,
       for (const note of run.notes) say(note);
       if (!(await train(run)) || !run.data.test) return;
       const test = await scoreTest(run);
-      process.stdout.write(evaluationText(`test (${run.data.test.name})`, test));
+      process.stdout.write(evaluationText(`test (${run.data.test.name})`, test, config.model.type));
     } finally {
       await run.dispose();
     }

@@ -4,23 +4,34 @@ import type { Readable, Writable } from 'node:stream';
 import { LineDecoder } from '../data/text.ts';
 import { UsageError } from '../errors.ts';
 import { attentionPicture } from '../models/attention-picture.ts';
-import { type AnyModel, modelFromFiles } from '../models/kinds.ts';
+import type { AnyModel } from '../models/kinds.ts';
 import { writeFileAtomic } from '../node/atomic-files.ts';
-import { readRun } from '../node/load-run.ts';
 import { adapterOption, command } from './arguments.ts';
-import { openDevice, say } from './session.ts';
+import { say } from './session.ts';
+import {
+  batchSizeOption,
+  drawingOptions,
+  drawnAt,
+  expectWriter,
+  LineInputs,
+  parsePredicting,
+  readInput,
+  withModel,
+} from './use-model.ts';
 
 export const translateCommand = command({
   name: 'translate',
-  argument: { name: 'RUN', help: 'a run folder' },
-  summary: 'Translate standard input, one line out for each line in',
-  details: `An empty line stays empty. Words that the model never saw are read as <unk>. Input that arrives line by line is
-answered line by line, so another program can keep couplet open and talk to it.`,
+  argument: { name: 'RUN', help: 'a run folder of a model of any type' },
+  summary: 'Run a model on standard input, one line out for each line in',
+  details: `What comes out is what the model is for: a translation, the tags of a line's words, its class, text for the class that
+a line names, or a line that begins as the given one does. Of a model that reads vectors, lines name .npy or .csv files.
+An empty line stays empty; a language model writes a line of its own then. Words that the model never saw are read as
+<unk>; a class that a generator never saw is an error. Input that arrives line by line is answered line by line, so
+another program can keep couplet open and talk to it. With a temperature above 0, lines that arrive in the same pieces
+with the same --seed are answered with the same text.`,
   options: {
-    'batch-size': {
-      value: 'N',
-      help: 'Lines decoded at once (default: testing.batch_size); it changes no output',
-    },
+    'batch-size': batchSizeOption,
+    ...drawingOptions,
     attention: { value: 'FILE', help: 'Write the attention over the first line as an SVG picture' },
     adapter: adapterOption,
   },
@@ -30,27 +41,28 @@ answered line by line, so another program can keep couplet open and talk to it.`
       line: 'translate runs/quickstart',
       note: 'on a terminal: type a line, get its translation; Ctrl-D ends it',
     },
+    { line: 'translate runs/shakespeare --temperature 0.8 --seed 7', note: 'text that is drawn' },
     { line: 'translate runs/quickstart --attention attention.svg < word.txt' },
   ],
-  async run(path, options) {
-    const batchSize = parseBatchSize(options['batch-size']);
-    const { files, warnings } = await readRun(path);
-    for (const warning of warnings) say(`warning: ${warning}`);
-    using gpu = await openDevice(options.adapter);
-    const model = modelFromFiles(gpu, files, path);
-    try {
+  run(path, options) {
+    const predicting = parsePredicting(options);
+    return withModel(path, options.adapter, async (model) => {
+      expectWriter(model, predicting);
       const picture = new FirstPicture(options.attention);
-      const translate = async (lines: readonly string[]) => {
+      const inputs = new LineInputs(model);
+      await converse(async (lines) => {
         await picture.draw(model, lines);
-        return model.translate(lines, batchSize === undefined ? {} : { batchSize });
-      };
-      if (process.stdin.isTTY) await answer(translate, process.stdin, process.stdout, process.stderr);
-      else await filter(translate, process.stdin, process.stdout);
-    } finally {
-      model.dispose();
-    }
+        return inputs.map(lines, '', (all) => model.translate(all, drawnAt(predicting, inputs)));
+      });
+    });
   },
 });
+
+/** Answers standard input: as a conversation on a terminal, else line for line. */
+export async function converse(translate: Translate): Promise<void> {
+  if (process.stdin.isTTY) await answer(translate, process.stdin, process.stdout, process.stderr);
+  else await filter(translate, process.stdin, process.stdout);
+}
 
 export type Translate = (lines: readonly string[]) => Promise<readonly string[]>;
 
@@ -119,16 +131,9 @@ class FirstPicture {
     if (model.type !== 'seq2seq' || model.network.memorySize === 0) {
       throw new UsageError('--attention is for models with attention, and this one has none');
     }
-    const [translation] = await model.predict([line], { alignments: true });
+    const [translation] = await model.predict([await readInput(model, line)], { alignments: true });
     await writeFileAtomic(this.#file, attentionPicture(translation!));
     say(`the attention over '${line}' is drawn in ${this.#file}`);
     this.#file = undefined;
   }
-}
-
-function parseBatchSize(option: string | undefined): number | undefined {
-  if (option === undefined) return undefined;
-  const size = Number(option);
-  if (Number.isSafeInteger(size) && size > 0) return size;
-  throw new UsageError(`--batch-size ${option}: must be a whole number of lines, at least 1`);
 }
