@@ -10,12 +10,12 @@ import { TrainingEngine } from '../../src/train/engine.ts';
 import { Evaluator } from '../../src/train/evaluator.ts';
 import { streamBatches, trainingSet } from '../../src/train/training-set.ts';
 import { expectClose, forwardTolerance, gradientTolerance } from '../setup/compare.ts';
-import { adamOptions, datasetOf, loadStream, networkOfModel, weightsOf } from '../setup/golden-networks.ts';
+import { datasetOf, loadStream, networkOfModel, sgdOptions, weightsOf } from '../setup/golden-networks.ts';
 import { testGpu } from '../setup/gpu.ts';
 
 const gpu = await testGpu();
 const golden = loadStream();
-const { bptt, rows, learningRate } = golden;
+const { bptt, rows, learningRate, momentum } = golden;
 const dataset = datasetOf('language_model', { source: golden.lines.map(() => []), target: golden.lines });
 const { training } = resolveConfig({
   model: { type: 'language_model' },
@@ -30,7 +30,7 @@ function networkWith(parameters: typeof golden.parameters): LanguageModelNetwork
 
 test('losses before and weights after each chunk are those of PyTorch', async () => {
   const network = networkWith(golden.parameters);
-  const options = adamOptions({ carriesStates: true });
+  const options = sgdOptions(momentum, { carriesStates: true });
   const engine = await TrainingEngine.create(gpu, network, new ScratchPool(gpu), options);
   const set = trainingSet(dataset, training);
   const chunks = [0, 1].flatMap((epoch) => set.plan(training, epoch));

@@ -13,12 +13,12 @@ import { expectClose, forwardTolerance, gradientTolerance } from '../setup/compa
 import { forwardWords } from '../setup/generating.ts';
 import type { GoldenTensor } from '../setup/golden.ts';
 import {
-  adamOptions,
   type GoldenNetwork,
   goldenBatch,
   goldenNetwork,
   goldenNetworkNames,
   loadGoldenNetwork,
+  sgdOptions,
 } from '../setup/golden-networks.ts';
 import { testGpu } from '../setup/gpu.ts';
 import { createStepRunner } from '../setup/step-runner.ts';
@@ -115,12 +115,12 @@ describe.each(goldenNetworkNames())('%s', (name) => {
 
   test('the losses of some updates', async () => {
     const network = goldenNetwork(gpu, golden);
-    const options = adamOptions({
+    const { learningRate, momentum, losses } = golden.training;
+    const options = sgdOptions(momentum, {
       labelSmoothing,
       classWeights: classWeights && Float32Array.from(classWeights),
     });
     const engine = await TrainingEngine.create(gpu, network, new ScratchPool(gpu), options);
-    const { learningRate, losses } = golden.training;
     const batch = goldenBatch(golden, 1);
     const found: number[] = [];
     for (const _ of losses) {

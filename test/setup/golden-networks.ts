@@ -48,8 +48,8 @@ export interface GoldenNetwork {
   outputs: Readonly<Record<string, GoldenTensor | number[][]>>;
   /** Of `loss.sum / loss.count`. */
   gradients: GoldenParameters;
-  /** Adam; entry k belongs to the weights after k updates. */
-  training: { learningRate: number; losses: number[] };
+  /** SGD; entry k belongs to the weights after k updates. */
+  training: { learningRate: number; momentum: number; losses: number[] };
 }
 
 /** A language model on a stream of `lines`, cut into `rows` parallel streams and chunks of `bptt` steps. */
@@ -60,6 +60,7 @@ export interface GoldenStream {
   rows: number;
   bptt: number;
   learningRate: number;
+  momentum: number;
   parameters: GoldenParameters;
   /** In order: the summed loss before, and the parameters after. */
   updates: { loss: number; tokens: number; parameters: GoldenParameters }[];
@@ -161,10 +162,10 @@ export function goldenBatch({ model, batch }: GoldenNetwork, rows = 0, steps = 0
   });
 }
 
-/** Plain Adam, as the fixtures were trained. */
-export function adamOptions(more: Partial<EngineOptions> = {}): EngineOptions {
+/** SGD on the loss a token, as the fixtures were trained. */
+export function sgdOptions(momentum: number, more: Partial<EngineOptions> = {}): EngineOptions {
   return {
-    optimizer: { optimizer: 'adam', momentum: 0, adam_betas: [0.9, 0.999], eps: 1e-8, weight_decay: 0 },
+    optimizer: { optimizer: 'sgd', momentum, adam_betas: [0.9, 0.999], eps: 1e-8, weight_decay: 0 },
     labelSmoothing: 0,
     normalization: 'tokens',
     clipGradNorm: null,
