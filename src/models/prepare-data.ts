@@ -172,13 +172,19 @@ export function encodePairs(
       `${corpus.report.name}: line ${line}: a step has ${size} numbers, but the model reads ${source.size}.`,
     );
   }
-  return encodeCorpus(corpus, {
+  const dataset = encodeCorpus(corpus, {
     sourceVocabulary: source,
     targetVocabulary: target,
     characterVocabulary: characters,
     reverseSource: config.data.reverse_source,
     forms,
   });
+  const ignored = corpus.target.counts.get(config.data.ignored_tag ?? '') ?? 0;
+  if (ignored === 0) return dataset;
+  // An ignored tag is no label of the vocabulary, and nothing that the model does not know.
+  const unknown = dataset.targetUnknown.unknown - ignored;
+  const tokens = dataset.targetUnknown.tokens - ignored;
+  return { ...dataset, targetUnknown: { unknown, tokens, rate: tokens === 0 ? 0 : unknown / tokens } };
 }
 
 /** A class that a model generates from must be one that it was trained on. */
