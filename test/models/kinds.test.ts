@@ -27,7 +27,7 @@ function kept<M extends AnyModel>(model: M): M {
   return model;
 }
 
-const training = { batch_size: 3, epochs: 40, learning_rate: 0.05, logging_freq: 1000 };
+const training = { batch_size: 3, epochs: 20, learning_rate: 0.1, logging_freq: 1000 };
 const embeddings = { embedding_dim: 6 };
 const encoder = { hidden_size: 6, embeddings };
 const decoder = { hidden_size: 8, embeddings };

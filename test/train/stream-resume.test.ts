@@ -12,8 +12,8 @@ import { testGpu } from '../setup/gpu.ts';
 import { toyConfig, toyModel, toyPairs } from '../setup/toy.ts';
 
 const gpu = await testGpu();
-const lines = toyPairs(5, 30).target;
-const pairs = toyPairs(6, 30);
+const lines = toyPairs(5, 18).target;
+const pairs = toyPairs(6, 28);
 const logging_freq = 1;
 
 const makers: Record<string, () => AnyModel> = {
@@ -112,8 +112,8 @@ for (const [name, make] of Object.entries(makers)) {
     const expected = await whole(make);
     const updates = expected.losses.length / 2;
     expect(updates).toBeGreaterThan(3);
-    // In the middle of each epoch, and where the second begins.
-    for (const stop of [2, updates, updates + 1]) {
+    // In the middle of the first epoch, and after the second has begun.
+    for (const stop of [2, updates + 1]) {
       const parts = await inTwoParts(make, stop);
       expect(parts.losses).toEqual(expected.losses);
       expect(parts.state).toEqual(expected.state);
