@@ -135,9 +135,11 @@ def make_batch(index, config, given, seeds):
     if config.get("characters", {}).get("use"):
         at = 1000 * index
         batch["characters"] = [[spell(at + 10 * b + s) for s in range(n)] for b, n in enumerate(lengths)]
-    if kind in ("tagger", "classifier"):
-        counts = lengths if kind == "tagger" else [1] * 4
-        target = [hash_ids(5000 + 10 * index + b, count, 0, CLASSES).tolist() for b, count in enumerate(counts)]
+    if kind == "classifier":
+        # All different: of rows of one class the weights would cancel.
+        target = [[(index + 2 * b) % CLASSES] for b in range(len(lengths))]
+    elif kind == "tagger":
+        target = [hash_ids(5000 + 10 * index + b, n, 0, CLASSES).tolist() for b, n in enumerate(lengths)]
         if given.get("ignored"):
             target[1][2] = target[3][0] = IGNORED
     else:
