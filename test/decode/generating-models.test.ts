@@ -216,6 +216,18 @@ describe('a language model', () => {
     }
     expect(await lm.predict(lines, { batchSize: 2 })).toEqual(together);
     expect(await lm.predict(lines, { batchSize: 1 })).toEqual(together);
+
+    // Of several lines the last is continued, and each is read from <s> on, as in a stream.
+    const verses = 'w7 w1\n\nw5';
+    const [both] = await lm.predict([verses]);
+    const { tokens, continuation, ended, text } = both!;
+    expect(text).toBe([verses, ...continuation].join(' '));
+    expect(tokens).toEqual(['w5', ...continuation]);
+    const put = [...target.encode(continuation), ...(ended ? [END_ID] : [])];
+    const read = [...target.encode(['w7', 'w1']), BEGIN_ID, BEGIN_ID, ...target.encode(['w5'])];
+    expectGreedy(await logitsOf(lm.network, [...read, ...put]), 1, 0, put, read.length);
+    expect(continuation).not.toEqual((await lm.predict(['w5']))[0]!.continuation);
+    expect(await lm.predict([...lines, verses])).toEqual([...together, both]);
     lm.dispose();
   });
 });

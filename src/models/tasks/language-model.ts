@@ -1,4 +1,7 @@
-/** The language model: the beginning of a line in, the line out. */
+/**
+ * The language model: the beginning of a line in, the line out. A beginning of several lines is read as in a stream: each
+ * from `<s>` on, the state going on from line to line; what is written continues the last.
+ */
 import type { BatchPlan } from '../../data/batch-plan.ts';
 import { fillSourceBatch } from '../../data/batches.ts';
 import { Sequences } from '../../data/sequences.ts';
@@ -27,12 +30,19 @@ export const languageModelTask: Task<'language_model', LanguageModelNetwork, Con
     return {
       async predict(inputs, options) {
         const given = inputs.map((input, index) => {
-          if (typeof input === 'string') return tokenizers.target.tokenize(input);
-          throw new DataError(`input ${index + 1} is made of vectors, but this model reads text`);
+          if (typeof input !== 'string') {
+            throw new DataError(`input ${index + 1} is made of vectors, but this model reads text`);
+          }
+          const lines = input.split('\n');
+          return { before: lines.slice(0, -1), tokens: tokenizers.target.tokenize(lines.at(-1)!) };
         });
-        const ids = given.map((tokens) => target.encode(tokens));
+        const ids = given.map(({ before, tokens }) => [
+          ...before.flatMap((line) => [BEGIN_ID, ...target.encode(tokenizers.target.tokenize(line))]),
+          BEGIN_ID,
+          ...target.encode(tokens),
+        ]);
         // All but the last token: that one is the first that generation reads.
-        const source = Sequences.from(ids.map((prefix) => [BEGIN_ID, ...prefix].slice(0, -1)));
+        const source = Sequences.from(ids.map((prefix) => prefix.slice(0, -1)));
         const outputs: Continuation[] = [];
         const B = Math.min(options.batchSize ?? batch_size, Math.max(1, inputs.length));
         for (let start = 0; start < inputs.length; start += B) {
@@ -41,9 +51,9 @@ export const languageModelTask: Task<'language_model', LanguageModelNetwork, Con
           const plan: BatchPlan = { B, S: Math.ceil(longest / bucketWidth) * bucketWidth, T: 0, indices };
           const batch = fillSourceBatch({ forms: { source: 'tokens' }, source }, plan);
           const firstTokens = new Uint32Array(B).fill(BEGIN_ID);
-          for (const [row, index] of indices.entries()) firstTokens[row] = ids[index]!.at(-1) ?? BEGIN_ID;
+          for (const [row, index] of indices.entries()) firstTokens[row] = ids[index]!.at(-1)!;
           const limits = indices.map(
-            (index) => max_output_length ?? Math.floor(max_output_factor * ids[index]!.length) + 10,
+            (index) => max_output_length ?? Math.floor(max_output_factor * given[index]!.tokens.length) + 10,
           );
           const found = await decoder.decode(batch, {
             limits,
@@ -52,9 +62,10 @@ export const languageModelTask: Task<'language_model', LanguageModelNetwork, Con
             seed: (options.seed ?? 0) + start,
           });
           for (const [row, index] of indices.entries()) {
+            const { before, tokens: beginning } = given[index]!;
             const continuation = target.decode(found[row]!.ids);
-            const tokens = [...given[index]!, ...continuation];
-            const text = tokenizers.target.detokenize(tokens);
+            const tokens = [...beginning, ...continuation];
+            const text = [...before, tokenizers.target.detokenize(tokens)].join('\n');
             outputs.push({ text, tokens, continuation, ended: found[row]!.ended });
           }
         }
