@@ -115,7 +115,7 @@ describe('wrong keys and values', () => {
     [{ encoder: { bidirectional: 'yes' } }, 'must be true or false. Write true.'],
     [{ encoder: 3 }, '`model.encoder` is 3, but must be a section with keys: embeddings, hidden_size'],
     [{ encoder: [] }, '`model.encoder` is [], but must be a section'],
-    [{ cell: 'LSTM' }, 'is "LSTM", but must be one of lstm, gru, rnn. Did you mean lstm?'],
+    [{ cell: 'LSTM' }, 'is "LSTM", but must be one of lstm, gru, gru_reset_before, rnn. Did you mean lstm?'],
     [{ decoder: { attention: { score: 'mlp' } } }, 'the nearest here is concat'],
     [{ decoder: { attention: 'luong' } }, '`model.decoder.attention` is "luong", but must be a section'],
     [JSON.parse('{"__proto__": {"cell": "gru"}}'), 'Unknown key `model.__proto__`'],
