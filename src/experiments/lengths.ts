@@ -111,12 +111,11 @@ export async function trainReversal(
     };
   };
   const lengths = tests.map(({ target }) => target.length);
-  const byLength = scoreByLength(lengths, score, settings.edges).map(({ from, to, label, score }) => ({
-    from,
-    to: Math.min(to, longest),
-    label: to > longest ? `${from}–${longest}` : label,
-    score,
-  }));
+  const byLength = scoreByLength(lengths, score, settings.edges).map(({ from, to, score }) => {
+    // The last range has no end of its own.
+    const end = Math.min(to, longest);
+    return { from, to: end, label: from === end ? `${from}` : `${from}–${end}`, score };
+  });
   return { view, ...score(tests.map((_, index) => index)), byLength };
 }
 

@@ -98,7 +98,7 @@ describe('gradients', () => {
       embedding: 8,
       alphabet: 3,
       longest: 4,
-      updates: 60,
+      updates: 40,
       batch: 32,
       learningRate: 0.02,
       tests: 30,
@@ -111,7 +111,7 @@ describe('gradients', () => {
     expect(result.accuracy).toHaveLength(4);
     expect(result.accuracy[0]).toBeGreaterThan(0.9);
     expect(result.relative).toHaveLength(4);
-    expect(lines.at(-1)).toContain('update 60 of 60');
+    expect(lines.at(-1)).toContain('update 40 of 40');
   });
 });
 
@@ -139,7 +139,7 @@ describe('lengths', () => {
       'attention-pooled',
     ]);
     for (const { byLength, tokens, exact } of results) {
-      expect(byLength.map(({ label }) => label)).toEqual(['1', '2', '3–3']);
+      expect(byLength.map(({ label }) => label)).toEqual(['1', '2', '3']);
       expect(byLength.reduce((sum, { score }) => sum + score.exact, 0) / 3).toBeCloseTo(exact, 10);
       expect(tokens).toBeGreaterThanOrEqual(exact);
     }
@@ -156,7 +156,7 @@ describe('lengths', () => {
 
 describe('sampling', () => {
   test('all ways start from the same model and are looked at after the same updates', async () => {
-    const pairs = randomStrings({ count: 40, shortest: 1, longest: 3, alphabet: 3, keys: [1] }).map(
+    const pairs = randomStrings({ count: 40, shortest: 3, longest: 3, alphabet: 3, keys: [1] }).map(
       (word) => ({
         source: word,
         target: Array.from(word.toUpperCase()).join(' '),
