@@ -6,6 +6,18 @@ import type { DoctorReport } from '../../src/node/doctor.ts';
 import { couplet } from '../setup/cli.ts';
 import { scratchFolder } from '../setup/scratch-folder.ts';
 
+const commands = [
+  'quickstart',
+  'train',
+  'translate',
+  'predict',
+  'encode',
+  'trace',
+  'eval',
+  'experiment',
+  'doctor',
+];
+
 let cwd: string;
 beforeAll(async () => {
   cwd = await scratchFolder();
@@ -15,18 +27,12 @@ afterAll(() => rmSync(cwd, { recursive: true }));
 test('--help names every command, --version the version', async () => {
   const { code, stdout, stderr } = await couplet(['--help'], { cwd });
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
-  expect([...stdout.matchAll(/^ {2}(\w+)/gm)].map(([, name]) => name)).toEqual([
-    'quickstart',
-    'train',
-    'translate',
-    'eval',
-    'doctor',
-  ]);
+  expect([...stdout.matchAll(/^ {2}(\w+)/gm)].map(([, name]) => name)).toEqual(commands);
   const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
   expect((await couplet(['--version'], { cwd })).stdout).toBe(`${version}\n`);
 });
 
-test.each(['quickstart', 'train', 'translate', 'eval', 'doctor'])('%s --help has examples', async (name) => {
+test.each(commands)('%s --help has examples', async (name) => {
   const { code, stdout, stderr } = await couplet([name, '--help'], { cwd });
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
   expect(stdout).toMatch(new RegExp(`^Usage: couplet ${name}`));
