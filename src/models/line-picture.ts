@@ -3,8 +3,9 @@ import { short } from './svg.ts';
 
 export type Point = readonly [x: number, y: number];
 
-export function line(path: string, colour: string, attributes = ''): string {
-  return `<path d="${path}" fill="none" stroke="${colour}" stroke-width="1.2" ${attributes}/>`;
+/** @param attributes other than fill, stroke and its width */
+export function line(path: string, colour: string, attributes = '', width = 1.2): string {
+  return `<path d="${path}" fill="none" stroke="${colour}" stroke-width="${width}" ${attributes}/>`;
 }
 
 /** A straight arrow, level or upright. */

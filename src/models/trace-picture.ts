@@ -84,7 +84,8 @@ class TracePicture {
       const last = kind === 'last' || kind === 'linear';
       const ends = [encoder.steps - 1, ...(encoder.bidirectional ? [0] : [])];
       for (let step = 0; step < encoder.steps; step++) {
-        const weight = weights ? weights[step]! : last ? (ends.includes(step) ? 1 : 0) : 1 / encoder.steps;
+        // Mean and maximum look at all steps alike.
+        const weight = weights ? weights[step]! : last ? (ends.includes(step) ? 1 : 0) : 0.2;
         if (weight > 0) this.#link(encoder, step, x, bottom, weight, weights ? `${weight.toFixed(3)}` : kind);
       }
     }
@@ -221,7 +222,7 @@ class TracePicture {
     const y = encoder.top - 22 - chartHeight(3) + 8;
     for (let step = 1; step < encoder.steps; step++) {
       const [from, to] = [encoder.center(step - 1) + chartWidth / 2, encoder.center(step) - chartWidth / 2];
-      this.#lines.push(line(`M${short(from)} ${short(y)}H${short(to)}`, '#1f5fbf', 'stroke-width="2"'));
+      this.#lines.push(line(`M${short(from)} ${short(y)}H${short(to)}`, '#1f5fbf', '', 2));
     }
   }
 

@@ -313,12 +313,14 @@ function close(actual: readonly number[], expected: readonly number[]): void {
   expect(worst).toBeLessThanOrEqual(1e-5 * scale);
 }
 
-/** Every element is closed in its turn, and text holds no bare `<` or `&`. */
+/** Every element is closed in its turn and has no attribute twice, and text holds no bare `<` or `&`. */
 function expectWellFormed(svg: string): void {
   const open: string[] = [];
   const rest = svg.replace(
     /<(\/?)([a-zA-Z]+)((?:\s+[\w:-]+="[^"<]*")*)\s*(\/?)>/g,
-    (_, close, name, __, alone) => {
+    (_, close, name, attributes: string, alone) => {
+      const names = Array.from(attributes.matchAll(/([\w:-]+)="/g), ([, attribute]) => attribute);
+      expect(new Set(names).size, attributes).toBe(names.length);
       if (close) expect(open.pop()).toBe(name);
       else if (!alone) open.push(name);
       return '';
