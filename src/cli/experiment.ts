@@ -15,7 +15,7 @@ export const experimentCommand = command({
   name: 'experiment',
   argument: { name: 'NAME', help: experiments.map(({ name }) => name).join(', ') },
   summary: "Put one of the tutorial's claims to the test",
-  details: `${experiments.map(({ name, summary }) => `${name.padEnd(10)}${summary}`).join('\n')}
+  details: `${experiments.map(({ name, summary }) => `  ${name.padEnd(11)}${summary}`).join('\n')}
 
 Prints a table; the folder gets all figures as JSON and a chart or several (SVG). A full run takes minutes on a software
 adapter. docs/results/claims.md has the figures of full runs, docs/tutorial.md says what they mean.`,

@@ -1,5 +1,6 @@
 /** The cores of the experiments at sizes that take a second or two: what they measure is what they say. */
 import { describe, expect, test } from 'vitest';
+import { experimentCommand } from '../../src/cli/experiment.ts';
 import {
   gradientNorms,
   gradientsAtStart,
@@ -190,6 +191,15 @@ describe('sampling', () => {
     expect([...charts.keys()]).toEqual(['sampling-training', 'sampling-loss', 'sampling-per']);
     for (const svg of charts.values()) expectWellFormed(svg);
   });
+});
+
+test('the command says what is wrong before it opens a device', async () => {
+  const options = { out: undefined, seed: undefined, quick: true, adapter: 'none such' };
+  await expect(experimentCommand.run('gradient', options, '')).rejects.toThrow('did you mean gradients?');
+  await expect(experimentCommand.run('zzz', options, '')).rejects.toThrow('gradients, lengths, sampling');
+  await expect(experimentCommand.run('lengths', { ...options, seed: '1.5' }, '')).rejects.toThrow(
+    '--seed 1.5',
+  );
 });
 
 test('experiments have distinct names', () => {
