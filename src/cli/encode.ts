@@ -14,9 +14,9 @@ export const encodeCommand = command({
   argument: { name: 'RUN', help: 'a run folder of a model that reads sequences: any but a generator' },
   summary: 'Turn each line of standard input into one vector',
   details: `The vector of a line is what the model makes of the whole of it: the fixed context of an encoder–decoder (with
-attention the encoder's last state), what a classifier classifies, the mean of a tagger's states, a language model's last
-state. An empty line gives zeros (of a language model what it starts from). Of a model that reads vectors, lines name
-.npy or .csv files.`,
+attention the encoder's last state), what a classifier classifies, the mean of a tagger's states, a language model's
+last state. An empty line gives zeros (of a language model what it starts from). Of a model that reads vectors, lines
+name .npy or .csv files.`,
   options: {
     out: {
       value: 'FILE',
