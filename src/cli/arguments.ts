@@ -55,6 +55,10 @@ export const adapterOption = {
   help: 'auto, hardware, system, lavapipe, swiftshader, or part of a name (default: auto)',
 } as const satisfies OptionSpec;
 
+export const fastOption = {
+  help: 'Let Dawn leave out its checks (validation, bounds): the same results, sooner; not for shaders of your own',
+} as const satisfies OptionSpec;
+
 /** Throws UsageError, naming what is wrong, where the arguments are not what the command takes. */
 export function parseCommandLine(
   { name, argument, text, options }: Command,

@@ -7,7 +7,7 @@ import { loadOtherPairs, loadTestPairs } from '../node/load-data.ts';
 import { readRun } from '../node/load-run.ts';
 import { readParallel } from '../node/text-files.ts';
 import type { DataConfig } from '../train/config/types.ts';
-import { adapterOption, command } from './arguments.ts';
+import { adapterOption, command, fastOption } from './arguments.ts';
 import { classScores } from './class-text.ts';
 import { evaluationText } from './eval-text.ts';
 import { openDevice, say } from './session.ts';
@@ -29,6 +29,7 @@ left out.`,
     'per-class': { help: 'Also each class with the confusion matrix, or each tag, or each type of entity' },
     json: { help: 'Print JSON' },
     adapter: adapterOption,
+    fast: fastOption,
   },
   examples: [
     { line: 'eval runs/quickstart' },
@@ -52,7 +53,7 @@ left out.`,
       throw new UsageError(`--per-class is for classifiers and taggers; this is a ${type}`);
     }
     const text = await readPairs(config.data, options);
-    using gpu = await openDevice(options.adapter);
+    using gpu = await openDevice(options.adapter, options.fast);
     const model = modelFromFiles(gpu, files, path);
     try {
       const all = options['per-class'] ? Array.from(text.target.keys()) : [];

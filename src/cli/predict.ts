@@ -3,7 +3,7 @@ import type { AnyModel } from '../models/kinds.ts';
 import type { Prediction } from '../models/task.ts';
 import type { Classification } from '../models/tasks/classifier.ts';
 import type { Tagging } from '../models/tasks/tagger.ts';
-import { adapterOption, command } from './arguments.ts';
+import { adapterOption, command, fastOption } from './arguments.ts';
 import { converse } from './translate.ts';
 import {
   batchSizeOption,
@@ -32,6 +32,7 @@ probabilities, tags with theirs, the source's tokens, attention weights, whether
     'batch-size': batchSizeOption,
     ...drawingOptions,
     adapter: adapterOption,
+    fast: fastOption,
   },
   examples: [
     { line: 'predict runs/names < names.txt', note: 'a class and its probability a line' },

@@ -4,8 +4,8 @@ import type { Gpu } from '../gpu/gpu.ts';
 import { openGpu } from '../node/open-gpu.ts';
 
 /** Opens the device and says on standard error which one it is. */
-export async function openDevice(adapter: string | undefined): Promise<Gpu> {
-  const gpu = await openGpu(adapter === undefined ? {} : { adapter });
+export async function openDevice(adapter: string | undefined, fast = false): Promise<Gpu> {
+  const gpu = await openGpu({ fast, ...(adapter !== undefined && { adapter }) });
   for (const line of adapterLines(gpu.report)) say(line);
   return gpu;
 }

@@ -3,6 +3,7 @@ import { existsSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { decodeText } from '../data/text.ts';
 import { UsageError } from '../errors.ts';
+import { estimateTraining } from '../node/estimate-training.ts';
 import { loadTrainingData } from '../node/load-data.ts';
 import { RunFolder } from '../node/run-folder.ts';
 import { readBytes } from '../node/text-files.ts';
@@ -11,8 +12,9 @@ import { parseConfig } from '../train/config/parse.ts';
 import { resolvePaths } from '../train/config/resolve-paths.ts';
 import type { Config } from '../train/config/types.ts';
 import type { EndReason, Validation } from '../train/reports.ts';
-import { adapterOption, command } from './arguments.ts';
+import { adapterOption, command, fastOption } from './arguments.ts';
 import { evaluationText } from './eval-text.ts';
+import { memoryText } from './memory-text.ts';
 import { TrainingProgress } from './progress.ts';
 import { Interruption, openDevice, say } from './session.ts';
 
@@ -32,28 +34,37 @@ docs/configuration.md lists).`,
     out: { value: 'DIR', help: 'The run folder (default: training.model_dir, else runs/NAME)' },
     set: { value: 'KEY=VALUE', repeatable: true, help: 'Set a key of the configuration' },
     resume: { help: 'Go on with the run that lies in the run folder' },
+    'dry-run': { help: 'Print the memory that the training would take and stop; writes nothing' },
     'dump-plan': { help: 'Print the recorded plan of the largest batch and stop; writes nothing' },
     adapter: adapterOption,
+    fast: fastOption,
   },
   examples: [
     { line: 'train recipes/quickstart.yaml' },
     {
       line: 'train recipes/quickstart.yaml --out runs/a --set training.random_seed=2 --set training.epochs=20',
     },
+    { line: 'train recipes/enja.yaml --dry-run', note: 'how much memory it would take' },
     { line: 'train runs/a --resume', note: 'goes on with that run' },
     { line: 'train runs/a --resume --set training.epochs=30', note: 'makes it longer' },
   ],
   async run(path, options) {
     const { config, folder } = await locateRun(path, options);
+    if (options['dry-run']) {
+      const data = await loadTrainingData(config);
+      using gpu = await openDevice(options.adapter, options.fast);
+      process.stdout.write(memoryText(await estimateTraining(gpu, config, data)));
+      return;
+    }
     if (options['dump-plan']) {
       const data = await loadTrainingData(config);
-      using gpu = await openDevice(options.adapter);
+      using gpu = await openDevice(options.adapter, options.fast);
       const { trainer } = await prepareNewTraining(gpu, config, data);
       process.stdout.write(`${await trainer.describePlan()}\n`);
       return;
     }
     const data = await (options.resume ? readForResume : readForNewRun)(config, folder);
-    using gpu = await openDevice(options.adapter);
+    using gpu = await openDevice(options.adapter, options.fast);
     const run = await TrainingRun[options.resume ? 'resume' : 'create'](gpu, config, data, folder);
     try {
       for (const note of run.notes) say(note);

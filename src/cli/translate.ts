@@ -6,7 +6,7 @@ import { UsageError } from '../errors.ts';
 import { attentionPicture } from '../models/attention-picture.ts';
 import type { AnyModel } from '../models/kinds.ts';
 import { writeFileAtomic } from '../node/atomic-files.ts';
-import { adapterOption, command } from './arguments.ts';
+import { adapterOption, command, fastOption } from './arguments.ts';
 import { say } from './session.ts';
 import {
   batchSizeOption,
@@ -34,6 +34,7 @@ with the same --seed are answered with the same text.`,
     ...drawingOptions,
     attention: { value: 'FILE', help: 'Write the attention over the first line as an SVG picture' },
     adapter: adapterOption,
+    fast: fastOption,
   },
   examples: [
     { line: 'translate runs/quickstart < words.txt > pronunciations.txt' },

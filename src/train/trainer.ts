@@ -315,6 +315,12 @@ export class Trainer {
     return this.#options.pool.bytes;
   }
 
+  /** Records the plans of all batches of the epoch at hand, as training them would. */
+  async prepareEpoch(): Promise<void> {
+    await this.prepare();
+    for (const plan of this.#epochGroups().flat()) await this.engine.prepare([plan]);
+  }
+
   dispose(): void {
     this.engine.dispose();
   }

@@ -1,26 +1,10 @@
 /** What a dry device counts is what a real one would make. */
 import { expect, test } from 'vitest';
 import { dryGpu } from '../../src/gpu/dry-gpu.ts';
-import { Gpu } from '../../src/gpu/gpu.ts';
+import type { Gpu } from '../../src/gpu/gpu.ts';
 import { testGpu } from '../setup/gpu.ts';
 import { toyConfig, toyModel, toyTraining } from '../setup/toy.ts';
-
-/** The same device; the sizes of its buffers are noted. */
-function watched(gpu: Gpu): { gpu: Gpu; sizes: number[] } {
-  const sizes: number[] = [];
-  const device = new Proxy(gpu.device, {
-    get(target, name) {
-      const value: unknown = Reflect.get(target, name);
-      if (typeof value !== 'function') return value;
-      return (...args: unknown[]) => {
-        const result: unknown = Reflect.apply(value, target, args);
-        if (name === 'createBuffer') sizes.push((result as GPUBuffer).size);
-        return result;
-      };
-    },
-  });
-  return { gpu: new Gpu(device, gpu.report, false), sizes };
-}
+import { watched } from '../setup/watched-gpu.ts';
 
 async function prepare(gpu: Gpu): Promise<void> {
   const model = toyModel(gpu, toyConfig());
