@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""recipes/scan.yaml (and scan-no-attention.yaml) in PyTorch: the same data, model, optimiser and number of updates.
+"""recipes/scan.yaml in PyTorch: the same data, model, optimiser and number of updates.
 
     python3 recipes/reference/scan_pytorch.py [--seed 1] [--no-attention] [--split length]
 
