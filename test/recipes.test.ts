@@ -20,9 +20,12 @@ test.each(recipes)('%s', async (file) => {
   if (config.data.test !== null) expect(test?.target.length).toBeGreaterThan(0);
 });
 
-test('no name of dev or test is a training name, and no cloze sentence stands in two parts', async () => {
+test('no name, command, English sentence or first line of a couplet stands in two parts, nor a cloze sentence', async () => {
   for (const [set, column] of [
     ['names', 0],
+    ['scan', 0],
+    ['enzh', 0],
+    ['tang', 0],
     ['cloze', 1],
   ] as const) {
     const config = parseConfig(await readFile(`${folder}/${set}.yaml`, 'utf8'));
