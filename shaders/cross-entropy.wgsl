@@ -11,9 +11,10 @@
 //   d loss / d x_v = (1 - s) w_t (p_v - [v = t]) + s / V (W p_v - w_v)
 //
 // Rows whose target is `ignored` have loss 0 and gradient 0; where an x is not finite the loss is not either, whatever
-// max and exp make of it (the gradient may be: the loss decides whether an update is made). `scan` runs once a chunk, in the order of the vocabulary:
-// 32 lanes a row, lane l reading the columns v = l modulo 32 and keeping a running maximum and a sum of exponentials
-// relative to it. What a lane adds up, and in which order, thus depends on the row alone, not on N or the chunks.
+// max and exp make of it (the gradient may be: the loss decides whether an update is made). `scan` runs once a chunk, in
+// the order of the vocabulary: 32 lanes a row, lane l reading the columns v = l modulo 32 and keeping a running maximum
+// and a sum of exponentials relative to it. What a lane adds up, and in which order, thus depends on the row alone, not
+// on N or the chunks.
 // `finish` joins the lanes of a row in order, `reduce` adds up the rows. `gradient` overwrites a chunk's logits.
 //
 //   logits      [N, width]  read in scan, overwritten by d loss / d x * scale in gradient

@@ -6,8 +6,9 @@
 //   backward  dWeight[id,:] += the sum of dy[n,:] over the positions n of that id, in order; none for the padding id
 //
 // There are no float atomics: `rank` counts for every position how many come before it in the sorted order, which is
-// its place there; `rank_rows` counts for every id how many are smaller, which is where its own positions begin. In `backward` a workgroup belongs to the first position of a run of equal ids and adds up the run,
-// the others leave at once, so each row of dWeight has one writer and one order of summation.
+// its place there; `rank_rows` counts for every id how many are smaller, which is where its own positions begin. In
+// `backward` a workgroup belongs to the first position of a run of equal ids and adds up the run, the others leave at
+// once, so each row of dWeight has one writer and one order of summation.
 //
 //   ids      [count] u32      read
 //   weight   [V, columns]     read

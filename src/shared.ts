@@ -19,6 +19,7 @@ export {
 } from './data/batches.ts';
 export { type Corpus, type CorpusReport, describeCorpus, tokenizeCorpus } from './data/corpus.ts';
 export { type Dataset, describeUnknown, encodeCorpus } from './data/dataset.ts';
+export { type CsvOptions, type Delimiter, type Frames, framesFromCsv, framesFromNpy } from './data/frames.ts';
 export {
   type Pair,
   type Pairs,

@@ -56,7 +56,7 @@ export const adapterOption = {
 } as const satisfies OptionSpec;
 
 export const fastOption = {
-  help: 'Let Dawn leave out its checks (validation, bounds): the same results, sooner; not for shaders of your own',
+  help: 'Let Dawn check nothing (validation, bounds): the same results, sooner; not for your own shaders',
 } as const satisfies OptionSpec;
 
 /** Throws UsageError, naming what is wrong, where the arguments are not what the command takes. */

@@ -24,10 +24,7 @@ export function classScores(
   const hypotheses = samples.map(({ hypothesis }) => hypothesis);
   const references = samples.map(({ reference }) => reference);
   if (type === 'classifier') {
-    return ofClasses(
-      hypotheses,
-      references.map((reference) => reference.trim()),
-    );
+    return ofClasses(hypotheses, references);
   }
   const right = references.map((line) => splitWhitespace(line));
   const scored = (tags: readonly string[], line: number) =>

@@ -4,7 +4,7 @@ import { DataError } from '../errors.ts';
 import type { AnyModel } from '../models/kinds.ts';
 import type { PredictOptions } from '../models/task.ts';
 import { writeFileAtomic } from '../node/atomic-files.ts';
-import { adapterOption, command } from './arguments.ts';
+import { adapterOption, command, fastOption } from './arguments.ts';
 import { say } from './session.ts';
 import { filter } from './translate.ts';
 import { batchSizeOption, LineInputs, wholeNumber, withModel } from './use-model.ts';
@@ -24,6 +24,7 @@ name .npy or .csv files.`,
     },
     'batch-size': batchSizeOption,
     adapter: adapterOption,
+    fast: fastOption,
   },
   examples: [
     { line: 'encode runs/names --out vectors.npy < names.txt', note: "in Python: numpy.load('vectors.npy')" },
@@ -31,7 +32,7 @@ name .npy or .csv files.`,
   ],
   run(path, options) {
     const batchSize = wholeNumber('batch-size', options['batch-size'], 'of lines', 1);
-    return withModel(path, options.adapter, async (model) => {
+    return withModel(path, options, async (model) => {
       // Says at once where a model cannot: waiting for input would hide it.
       await model.encode([]);
       const vectors = await readVectors(model, batchSize === undefined ? {} : { batchSize });

@@ -42,7 +42,7 @@ probabilities, tags with theirs, the source's tokens, attention weights, whether
   run(path, options) {
     const predicting = { ...parsePredicting(options), alignments: options.json };
     const top = wholeNumber('top', options.top, 'of classes', 1);
-    return withModel(path, options.adapter, async (model) => {
+    return withModel(path, options, async (model) => {
       expectWriter(model, predicting);
       const inputs = new LineInputs(model);
       await converse(async (lines) => {

@@ -4,7 +4,7 @@ import { UsageError } from '../errors.ts';
 import { traceModel } from '../models/trace.ts';
 import { tracePicture } from '../models/trace-picture.ts';
 import { writeFileAtomic } from '../node/atomic-files.ts';
-import { adapterOption, command } from './arguments.ts';
+import { adapterOption, command, fastOption } from './arguments.ts';
 import { say } from './session.ts';
 import { traceText } from './trace-text.ts';
 import { readInput, readsFrames, wholeNumber, withModel } from './use-model.ts';
@@ -28,6 +28,7 @@ begins a line of its own.`,
     top: { value: 'K', help: 'Print the K most probable words of each step (default: 3)' },
     values: { value: 'N', help: 'Print the first N numbers of each vector (default: 6)' },
     adapter: adapterOption,
+    fast: fastOption,
   },
   examples: [
     { line: "trace runs/quickstart 'alma'" },
@@ -37,7 +38,7 @@ begins a line of its own.`,
   run(path, options, text) {
     const top = wholeNumber('top', options.top, 'of words', 1) ?? 3;
     const values = wholeNumber('values', options.values, 'of numbers', 1) ?? 6;
-    return withModel(path, options.adapter, async (model) => {
+    return withModel(path, options, async (model) => {
       if (text.trim() === '' && readsFrames(model)) throw new UsageError('TEXT must name a file of vectors');
       const trace = await traceModel(model, await readInput(model, text));
       process.stdout.write(

@@ -47,7 +47,7 @@ with the same --seed are answered with the same text.`,
   ],
   run(path, options) {
     const predicting = parsePredicting(options);
-    return withModel(path, options.adapter, async (model) => {
+    return withModel(path, options, async (model) => {
       expectWriter(model, predicting);
       const picture = new FirstPicture(options.attention);
       const inputs = new LineInputs(model);

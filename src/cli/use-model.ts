@@ -11,12 +11,12 @@ import { openDevice, say } from './session.ts';
 /** Opens a run's model and the device for as long as `work` takes. */
 export async function withModel<Result>(
   run: string,
-  adapter: string | undefined,
+  { adapter, fast }: { readonly adapter: string | undefined; readonly fast: boolean },
   work: (model: AnyModel) => Promise<Result>,
 ): Promise<Result> {
   const { files, warnings } = await readRun(run);
   for (const warning of warnings) say(`warning: ${warning}`);
-  using gpu = await openDevice(adapter);
+  using gpu = await openDevice(adapter, fast);
   const model = modelFromFiles(gpu, files, run);
   try {
     return await work(model);

@@ -5,8 +5,9 @@
  * the epoch's number: training that stopped goes on at batch n of epoch m as if it never had.
  */
 
-import { ConfigError, DataError } from '../errors.ts';
+import { DataError } from '../errors.ts';
 import type { Dataset } from './dataset.ts';
+import { positiveInteger } from './positive-integer.ts';
 import { Random } from './random.ts';
 import type { Sequences } from './sequences.ts';
 
@@ -199,11 +200,4 @@ class Lengths {
     close();
     return plans;
   }
-}
-
-function positiveInteger(name: string, value: number): number {
-  if (!(Number.isSafeInteger(value) && value > 0)) {
-    throw new ConfigError(`${name} must be a positive integer, not ${value}.`);
-  }
-  return value;
 }

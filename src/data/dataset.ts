@@ -82,7 +82,7 @@ function charactersOf(side: CorpusSide, vocabulary: Vocabulary): Characters {
 export interface EncodedLines {
   /** Ids of each line, of text with `</s>` at the end: an empty line is `</s>` alone. */
   readonly sequences: Sequences;
-  /** The tokens of each line. */
+  /** The tokens of each line, in the order in which they are read. */
   readonly tokens: readonly (readonly string[])[];
   readonly unknown: UnknownTokens;
   /** Tokens that read like a special token; they are among the unknown ones. */
@@ -102,9 +102,9 @@ export function encodeLines(
   const allTokens: string[][] = [];
   for (const line of lines) {
     const tokens = tokenizer.tokenize(line);
+    if (options.reverse) tokens.reverse();
     for (const token of tokens) if (isSpecialToken(token)) literalSpecials++;
-    const ids = vocabulary.encode(tokens);
-    encoded.push(terminated(options.reverse ? ids.reverse() : ids, end));
+    encoded.push(terminated(vocabulary.encode(tokens), end));
     allTokens.push(tokens);
   }
   const sequences = Sequences.from(encoded);

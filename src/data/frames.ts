@@ -89,68 +89,16 @@ export function framesFromCsv(text: string, name: string, options: CsvOptions = 
   return { data, steps, size };
 }
 
-/** Many sequences whose vectors have one size; the real-valued counterpart of `Sequences`. */
-export class FrameSequences {
-  readonly #frames: readonly Frames[];
-  /** F: the numbers in each vector. */
-  readonly size: number;
-  /** The steps of all sequences added up. */
-  readonly totalLength: number;
-  /** The steps of the longest sequence. */
-  readonly longest: number;
-
-  private constructor(frames: readonly Frames[], size: number) {
-    this.#frames = frames;
-    this.size = size;
-    this.totalLength = frames.reduce((sum, { steps }) => sum + steps, 0);
-    this.longest = frames.reduce((longest, { steps }) => Math.max(longest, steps), 0);
-  }
-
-  /**
-   * @param names what messages call each of them, such as paths. Default: their numbers, from 1.
-   * @throws DataError if there are none, or one has vectors of another size than the first; ShapeError if `data` does not
-   * have `steps * size` numbers.
-   */
-  static from(sequences: Iterable<Frames>, names: readonly string[] = []): FrameSequences {
-    const frames = [...sequences];
-    const nameOf = (index: number) => names[index] ?? `sequence ${index + 1}`;
-    const [first] = frames;
-    if (!first) throw new DataError('There are no sequences of frames.');
-    for (const [index, { data, steps, size }] of frames.entries()) {
-      if (!(Number.isSafeInteger(steps) && steps > 0 && size > 0 && data.length === steps * size)) {
-        throw new ShapeError(
-          `${nameOf(index)}: ${data.length} numbers are not a matrix of ${steps} steps with ${size} numbers each.`,
-        );
-      }
-      if (size !== first.size) {
-        throw new DataError(
-          `${nameOf(index)} has ${numbers(size)} a step, but ${nameOf(0)} has ${first.size}: all must have the same.`,
-        );
-      }
-    }
-    return new FrameSequences(frames, first.size);
-  }
-
-  /** How many sequences there are. */
-  get count(): number {
-    return this.#frames.length;
-  }
-
-  /** The steps of one sequence. */
-  lengthOf(index: number): number {
-    return this.at(index).steps;
-  }
-
-  /** One sequence: not to be written to. */
-  at(index: number): Frames {
-    const frames = this.#frames[index];
-    if (!frames) throw new RangeError(`There is no sequence ${index} among ${this.count}.`);
-    return frames;
-  }
-
-  *[Symbol.iterator](): Generator<Frames> {
-    yield* this.#frames;
-  }
+/**
+ * For vectors that a program hands over.
+ * @param name what the message calls them
+ * @throws ShapeError unless there is a whole step of numbers, and no part of one is left over
+ */
+export function checkFrames({ data, steps, size }: Frames, name: string): void {
+  if (Number.isSafeInteger(steps) && steps > 0 && size > 0 && data.length === steps * size) return;
+  throw new ShapeError(
+    `${name}: ${data.length} numbers are not a matrix of ${steps} steps with ${size} numbers each.`,
+  );
 }
 
 function delimiterOf(line: string): Delimiter {

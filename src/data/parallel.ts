@@ -4,7 +4,7 @@
  */
 
 import { DataError } from '../errors.ts';
-import type { Frames } from './frames.ts';
+import { checkFrames, type Frames } from './frames.ts';
 import type { NamedLines } from './text.ts';
 import { trimWhitespace } from './whitespace.ts';
 
@@ -27,7 +27,11 @@ export interface Pair {
 /** Examples one by one, or side by side; for language models lines alone. */
 export type Pairs = readonly Pair[] | readonly string[] | ParallelText;
 
-/** Pairs side by side. Throws DataError where something is no pair of strings. */
+/**
+ * Pairs side by side.
+ * @throws DataError where something is no pair of strings, or of vectors and a string; ShapeError for vectors that are no
+ * matrix
+ */
 export function parallelText(pairs: Pairs, name = 'the pairs'): ParallelText {
   if ('source' in pairs) return pairs;
   const all: Pair[] = [];
@@ -36,6 +40,7 @@ export function parallelText(pairs: Pairs, name = 'the pairs'): ParallelText {
     if (!isPair(whole)) {
       throw new DataError(`${name}: the one with index ${index} is not { source: string, target: string }.`);
     }
+    if (typeof whole.source !== 'string') checkFrames(whole.source, `${name}: the one with index ${index}`);
     all.push(whole);
   }
   const frames = all.flatMap(({ source }) => (typeof source === 'string' ? [] : [source]));

@@ -1,7 +1,7 @@
 /**
  * From a line to tokens and back. Three levels: `word` for text that is already split by whitespace (words,
- * phonemes, subwords), `char` for spelling, and `line` for what is one thing, such as a class. Whitespace at the ends of a line never counts. A new level
- * (BPE, say) implements `Tokenizer` and gets a line in `createTokenizer`.
+ * phonemes, subwords), `char` for spelling, and `line` for what is one thing, such as a class. Whitespace at the ends of
+ * a line never counts. A new level (BPE, say) implements `Tokenizer` and gets a line in `createTokenizer`.
  */
 
 import { ConfigError } from '../errors.ts';

@@ -38,6 +38,8 @@ export interface DecodeOptions {
   readonly temperature?: number;
   /** Of drawn tokens: the same seed draws the same tokens for the same batch. */
   readonly seed?: number;
+  /** Of drawn tokens: which of the batches with this seed it is, so that equal rows of two are drawn apart. Default: 0. */
+  readonly number?: number;
   /** u32 [B]: what each row goes on from. Default: `<s>`, and nothing comes of a row without a source. */
   readonly firstTokens?: Uint32Array;
 }
@@ -65,7 +67,7 @@ export class SequenceDecoder {
   }
 
   async #decode(sources: Sources, options: DecodeOptions): Promise<Hypothesis[]> {
-    const { limits, temperature = 0, seed = 0, firstTokens } = options;
+    const { limits, temperature = 0, seed = 0, number = 0, firstTokens } = options;
     const alignments = options.alignments === true && this.#network.memorySize > 0;
     const { B, S } = sources;
     const shape = { B, S, steps: chunkSteps, alignments, sampled: temperature > 0 };
@@ -82,7 +84,7 @@ export class SequenceDecoder {
       (_, row) => new Row(limits[row] ?? 0, sources.sourceLengths[row]!, firstTokens !== undefined),
     );
     for (let chunk = 0; rows.some((row) => !row.done); chunk++) {
-      writeTensor(this.#gpu, session.random, Uint32Array.of(seed, 0, chunk, 0));
+      writeTensor(this.#gpu, session.random, Uint32Array.of(seed, 0, chunk, number));
       submit(this.#gpu, 'decode', [session.plan]);
       const [tokens, weights] = await Promise.all([
         readIds(this.#gpu, session.tokens),

@@ -34,7 +34,7 @@ import {
   type Vocabularies,
 } from './prepare-data.ts';
 import { copyDecoder, writeWordVectors } from './pretrained.ts';
-import { needsOutputs, type Scored, scoreOutputs } from './score.ts';
+import { needsOutputs, partOf, type Scored, scoreOutputs, withoutIgnored } from './score.ts';
 import {
   bucketWidth,
   encodeInputs,
@@ -170,7 +170,7 @@ export class Model<
       training,
       train: trainingSet(train, training),
       classWeights: balancedClassWeights(model, train, this.vocabularies.target.size),
-      parameterGroups: allGroups({ model, training }),
+      parameterGroups: allGroups({ model, training }, network.parameters.names),
       validate: dev && (() => this.evaluate(dev, { samples: training.print_valid_sents })),
     });
   }
@@ -196,26 +196,26 @@ export class Model<
 
   /**
    * One vector [M] for each input: what a decoder without attention or a classifier would read of it, of a tagger the
-   * mean of its states, of a language model its last state. An empty line gives zeros.
+   * mean of its states, of a language model its last state. An empty line gives zeros (of a language model what follows
+   * `<s>`).
    * @throws UsageError for a model that reads no sequence
    */
   async encode(inputs: readonly Input[], options: PredictOptions = {}): Promise<Float32Array[]> {
-    const { recordVectors } = this.#task;
-    if (!recordVectors) throw new UsageError(`a ${this.type} reads no sequence that it could encode`);
+    const { vectors } = this.#task;
+    if (!vectors) throw new UsageError(`a ${this.type} reads no sequence that it could encode`);
     this.#encoder ??= new ForwardRunner(this.gpu, this.network, this.#pool, (tape, sources, random) => ({
-      vectors: recordVectors(this.network, tape, sources, random),
+      vectors: vectors.record(this.network, tape, sources, random),
     }));
     const encoded = encodeInputs(inputs, { ...this.#parts, config: this.#config });
-    const vectors: Float32Array[] = [];
-    let size = 0;
+    const size = vectors.size(this.network);
+    const all = inputs.map(() => new Float32Array(size));
     for (const batch of inputBatches(encoded, this.#config, options)) {
-      const { data, shape } = (await this.#encoder.run(batch)).vectors!;
-      size = shape[1]!;
+      const { data } = (await this.#encoder.run(batch)).vectors!;
       for (const [row, index] of batch.indices.entries()) {
-        vectors[index] = Float32Array.from(data.subarray(row * size, (row + 1) * size));
+        all[index]!.set(data.subarray(row * size, (row + 1) * size));
       }
     }
-    return Array.from(inputs, (_, index) => vectors[index] ?? new Float32Array(size));
+    return all;
   }
 
   /** Loss on given targets and the metrics of `testing.eval_metrics` on all examples, long ones too. */
@@ -234,11 +234,14 @@ export class Model<
     const statistics = await this.#evaluator.run(batches);
     const report = lossReport(statistics);
     const kept = Array.from(corpus.lines);
-    const references = kept.map((line) => text.target[line]!);
+    // A class is the same in any case and between any spaces that its tokenizer does away with.
+    const { target: tokenizer } = this.#tokenizers;
+    const references = kept.map((line) =>
+      forms.target === 'label' ? tokenizer.tokenize(text.target[line]!).join(' ') : text.target[line]!,
+    );
     const tags = forms.target === 'tags';
     const decodes = testing.eval_metrics.some((metric) => needsOutputs(metric, tags));
-    const inputs = decodes || forms.source === 'label' ? kept.map((line) => inputOf(text, line)) : [];
-    const outputs = decodes ? await this.predict(inputs) : [];
+    const outputs = decodes ? await this.predict(kept.map((line) => inputOf(text, line))) : [];
     const all = this.#scored(outputs, decodes ? references : []);
     const characters = countCharacters(references);
     const forced = { accuracy: report.accuracy, nll: statistics.nll, characters };
@@ -261,18 +264,18 @@ export class Model<
   }
 
   #scored(outputs: readonly Output[], references: readonly string[]): Scored {
-    const tags = formsOf(this.#config).target === 'tags';
-    const tokens = (line: string) => this.#tokenizers.target.tokenize(line);
+    const { target } = this.#tokenizers;
+    const hypotheses = outputs.map(({ text }) => text);
     return {
-      hypotheses: outputs.map(({ text }) => text),
-      references: references.map((line) => (formsOf(this.#config).target === 'label' ? line.trim() : line)),
+      hypotheses,
+      references,
       // Cut like the references, so that both are compared as the same text.
       ...withoutIgnored(
-        outputs.map(({ text }) => tokens(text)),
-        references.map(tokens),
-        this.#config,
+        hypotheses.map((line) => target.tokenize(line)),
+        references.map((line) => target.tokenize(line)),
+        this.#config.data.ignored_tag,
       ),
-      tags,
+      tags: formsOf(this.#config).target === 'tags',
     };
   }
 
@@ -296,28 +299,4 @@ function inputOf(text: ParallelText, line: number): Input {
 
 function sizesOf({ source, target, characters }: Vocabularies): DataSizes {
   return { source: source.size, target: target.size, ...(characters && { characters: characters.size }) };
-}
-
-/** Tags side by side, those left out that are not to be scored. */
-function withoutIgnored(
-  hypotheses: readonly (readonly string[])[],
-  references: readonly (readonly string[])[],
-  { data: { ignored_tag: ignored } }: Config,
-): Pick<Scored, 'hypothesisTokens' | 'referenceTokens'> {
-  if (ignored === null) return { hypothesisTokens: hypotheses, referenceTokens: references };
-  return {
-    hypothesisTokens: hypotheses.map((tags, line) => tags.filter((_, t) => references[line]![t] !== ignored)),
-    referenceTokens: references.map((tags) => tags.filter((tag) => tag !== ignored)),
-  };
-}
-
-function partOf(scored: Scored, indices: readonly number[]): Scored {
-  const pick = <Item>(items: readonly Item[]) => indices.map((index) => items[index]!);
-  return {
-    hypotheses: pick(scored.hypotheses),
-    references: pick(scored.references),
-    hypothesisTokens: pick(scored.hypothesisTokens),
-    referenceTokens: pick(scored.referenceTokens),
-    tags: scored.tags,
-  };
 }

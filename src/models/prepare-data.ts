@@ -93,7 +93,9 @@ export function buildVocabularies(
   return {
     source: given.source ?? sourceVocabulary(corpus, data, forms),
     target,
-    ...(readsCharacters(model) && { characters: characterVocabulary(corpus.source.counts) }),
+    ...(readsCharacters(model) && {
+      characters: given.characters ?? characterVocabulary(corpus.source.counts),
+    }),
   };
 }
 

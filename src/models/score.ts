@@ -20,6 +20,31 @@ export interface Scored {
   readonly forced?: { readonly accuracy: number; readonly nll: number; readonly characters: number };
 }
 
+/** Tags side by side, those left out that are not to be scored. */
+export function withoutIgnored(
+  hypotheses: readonly (readonly string[])[],
+  references: readonly (readonly string[])[],
+  ignored: string | null,
+): Pick<Scored, 'hypothesisTokens' | 'referenceTokens'> {
+  if (ignored === null) return { hypothesisTokens: hypotheses, referenceTokens: references };
+  return {
+    hypothesisTokens: hypotheses.map((tags, line) => tags.filter((_, t) => references[line]![t] !== ignored)),
+    referenceTokens: references.map((tags) => tags.filter((tag) => tag !== ignored)),
+  };
+}
+
+/** Some of the lines. */
+export function partOf(scored: Scored, indices: readonly number[]): Scored {
+  const pick = <Item>(items: readonly Item[]) => indices.map((index) => items[index]!);
+  return {
+    hypotheses: pick(scored.hypotheses),
+    references: pick(scored.references),
+    hypothesisTokens: pick(scored.hypothesisTokens),
+    referenceTokens: pick(scored.referenceTokens),
+    tags: scored.tags,
+  };
+}
+
 /** Whether a metric needs the model's own outputs. */
 export function needsOutputs(metric: EvalMetric, tags: boolean): boolean {
   if (metric === 'bits_per_character') return false;

@@ -5,7 +5,7 @@
 import { type Sources, translationBatches } from '../data/batches.ts';
 import { encodeCharacters } from '../data/characters.ts';
 import { encodeLines } from '../data/dataset.ts';
-import type { Frames } from '../data/frames.ts';
+import { checkFrames, type Frames } from '../data/frames.ts';
 import { Sequences } from '../data/sequences.ts';
 import { BEGIN_ID } from '../data/special-tokens.ts';
 import { DataError } from '../errors.ts';
@@ -24,7 +24,7 @@ export type Input = string | Frames;
 
 /** One output; each type of model adds to it. */
 export interface Prediction {
-  /** One line. */
+  /** One line; of a language model as many as the beginning that it was given. */
   readonly text: string;
   readonly tokens: readonly string[];
 }
@@ -61,15 +61,20 @@ export interface Task<T extends ModelType, N extends Network, Output extends Pre
   /** @throws LimitsError where a parameter is larger than what the device binds */
   createNetwork(gpu: Gpu, config: ModelConfig<T>, sizes: DataSizes, options: SpecOptions): N;
   createPredictor(parts: TaskParts<T, N>): Predictor<Output>;
-  /** One vector for each source, [B, M], for clustering and plots; absent where a model reads no sequence. */
-  recordVectors?(network: N, tape: Tape, sources: SourceTensors, random: Tensor): Tensor;
+  /** One vector for each source, for clustering and plots; absent where a model reads no sequence. */
+  readonly vectors?: {
+    /** M */
+    size(network: N): number;
+    /** [B, M] */
+    record(network: N, tape: Tape, sources: SourceTensors, random: Tensor): Tensor;
+  };
 }
 
 /** Lengths in use are rounded up to multiples of this: few plans, little padding. */
 export const bucketWidth = 4;
 
 export interface EncodedInputs extends Sources {
-  /** The tokens of each input; of vectors none. */
+  /** The tokens of each input in the order in which they are read; of vectors none. */
   readonly tokens: readonly (readonly string[])[];
 }
 
@@ -116,6 +121,7 @@ function encodeFrames(inputs: readonly Input[], size: number): EncodedInputs {
   const frames = inputs.map((input, index) => {
     if (typeof input === 'string')
       throw new DataError(`input ${index + 1} is text, but this model reads vectors`);
+    checkFrames(input, `input ${index + 1}`);
     if (input.size === size) return input;
     throw new DataError(`input ${index + 1} has ${input.size} numbers a step, but the model reads ${size}`);
   });

@@ -120,7 +120,7 @@ export async function traceModel(model: AnyModel, input: Input): Promise<Trace> 
       return {
         ...whole,
         crf: config.model.type === 'tagger' && config.model.crf,
-        encoder: values.encoder(sourceNames(output!, sourceLength, config)),
+        encoder: values.encoder(sourceNames(output!, sourceLength)),
         ...(context && { context }),
         choices: values.choices(output!.tokens),
       };
@@ -134,7 +134,7 @@ export async function traceModel(model: AnyModel, input: Input): Promise<Trace> 
     return {
       ...whole,
       crf: false,
-      ...(type === 'seq2seq' && { encoder: values.encoder(sourceNames(output!, sourceLength, config)) }),
+      ...(type === 'seq2seq' && { encoder: values.encoder(sourceNames(output!, sourceLength)) }),
       ...(context && { context }),
       decoder: values.decoder(read, givenWords, sourceLength),
       choices: values.choices(chosen.slice(0, steps)),
@@ -146,12 +146,9 @@ export async function traceModel(model: AnyModel, input: Input): Promise<Trace> 
 }
 
 /** What the encoder reads, step by step. */
-function sourceNames(output: Prediction, length: number, { data, model }: Config): string[] {
+function sourceNames(output: Prediction, length: number): readonly string[] {
   const { sourceTokens = [] } = output as { readonly sourceTokens?: readonly string[] };
-  if (sourceTokens.length === 0) return Array.from({ length }, (_, step) => `${step + 1}`);
-  // An encoder–decoder's are in the encoder's order already.
-  const reversed = data.reverse_source && model.type !== 'seq2seq';
-  return reversed ? [...sourceTokens].reverse() : [...sourceTokens];
+  return sourceTokens.length > 0 ? sourceTokens : Array.from({ length }, (_, step) => `${step + 1}`);
 }
 
 /** As in `lstm, 2 layers, bidirectional, general attention`. */

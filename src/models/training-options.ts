@@ -20,15 +20,16 @@ export function balancedClassWeights(
 
 /**
  * Groups of parameters: the tables that `freeze` leaves as they start, or releases in an epoch (at the rate that the
- * configuration's groups have for them), then those groups.
+ * configuration's groups have for them), then those groups, without such as are of these tables alone.
+ * @param names those of all parameters
  */
-export function allGroups({
-  model,
-  training,
-}: {
-  readonly model: ModelConfig;
-  readonly training: Pick<TrainingConfig, 'parameter_groups'>;
-}): ParameterGroupOptions[] {
+export function allGroups(
+  {
+    model,
+    training,
+  }: { readonly model: ModelConfig; readonly training: Pick<TrainingConfig, 'parameter_groups'> },
+  names: readonly string[],
+): ParameterGroupOptions[] {
   const groups = training.parameter_groups;
   const frozen = embeddingTables(model).filter(([, { freeze }]) => freeze);
   const tables = frozen.map(([side, { unfreeze_epoch }]): ParameterGroupOptions => {
@@ -37,5 +38,10 @@ export function allGroups({
     const frozen_epochs = unfreeze_epoch === null ? 'always' : unfreeze_epoch - 1;
     return { pattern, frozen_epochs, ...(given?.lr !== undefined && { lr: given.lr }) };
   });
-  return [...tables, ...groups];
+  const isTable = (name: string) => tables.some(({ pattern }) => pattern === name);
+  const others = groups.filter(({ pattern }) => {
+    const matched = names.filter(matcher(pattern));
+    return matched.length === 0 || !matched.every(isTable);
+  });
+  return [...tables, ...others];
 }

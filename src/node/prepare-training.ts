@@ -43,10 +43,17 @@ export async function prepareTraining(
   };
   const parameterBytes = checkParameterSizes(config, sizes, { limits: gpu.device.limits, memory });
   const model = createModel(gpu, config, vocabularies);
-  const { dataset, notes } = describeData(data, model);
-  const trainer = await model.trainer(dataset, data.dev);
-  await checkBatches(trainer, config, parameterBytes, memory);
-  return { config, model, trainer, data, notes };
+  let trainer: Trainer | undefined;
+  try {
+    const { dataset, notes } = describeData(data, model);
+    trainer = await model.trainer(dataset, data.dev);
+    await checkBatches(trainer, config, parameterBytes, memory);
+    return { config, model, trainer, data, notes };
+  } catch (error) {
+    trainer?.dispose();
+    model.dispose();
+    throw error;
+  }
 }
 
 /** Records the largest batch's plan. Throws LimitsError with the keys to lower where that is too much. */

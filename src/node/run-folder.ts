@@ -8,7 +8,7 @@
  *     model.safetensors    the best model so far
  *     log.jsonl            the training log, one JSON object per line
  *     checkpoints/         index.json, and a folder per step:
- *       1200/              model.safetensors, optimizer.safetensors, state.json, manifest.json
+ *       1200/              model.safetensors, optimizer.safetensors, state.json, manifest.json …
  *
  * Every file is written in one step, so a run that was killed is always a run. The folder does not care what
  * the checkpoints' files hold, only that there is a `model.safetensors` among them.

@@ -4,6 +4,7 @@
  */
 import type { Gpu } from '../gpu/gpu.ts';
 import type { StackConfig } from '../nn/model-config.ts';
+import type { Network } from '../nn/network.ts';
 import { destroyTensor, persistentTensor, readTensor, writeTensor } from '../scheduler/persistent.ts';
 import type { Tensor } from '../scheduler/tensor.ts';
 
@@ -19,10 +20,6 @@ export class CarriedStates {
         persistentTensor(gpu, `carried ${layer}.${state}`, [batch, hidden_size]),
       ),
     );
-  }
-
-  get batch(): number {
-    return this.tensors[0]![0]!.dim(0);
   }
 
   /** Nothing came before. */
@@ -52,5 +49,40 @@ export class CarriedStates {
 
   dispose(): void {
     for (const tensor of this.tensors.flat()) destroyTensor(tensor);
+  }
+}
+
+/**
+ * Those of all the streams that a network has gone through, by their rows: plans keep the tensors that they were recorded
+ * with, so all stay.
+ */
+export class CarriedByRows {
+  readonly #gpu: Gpu;
+  readonly #network: Pick<Network, 'carries'>;
+  readonly #states = new Map<number, CarriedStates>();
+
+  constructor(gpu: Gpu, network: Pick<Network, 'carries'>) {
+    this.#gpu = gpu;
+    this.#network = network;
+  }
+
+  /** Of a stream with so many rows; undefined where the network carries nothing. */
+  of(rows: number): CarriedStates | undefined {
+    const { carries } = this.#network;
+    if (!carries) return undefined;
+    let states = this.#states.get(rows);
+    states ??= new CarriedStates(this.#gpu, carries.stack, carries.stateCount, rows);
+    this.#states.set(rows, states);
+    return states;
+  }
+
+  /** The rows of a stream whose states are so many numbers. */
+  rowsOf(count: number): number {
+    const { stack, stateCount } = this.#network.carries!;
+    return count / (stack.num_layers * stateCount * stack.hidden_size);
+  }
+
+  dispose(): void {
+    for (const states of this.#states.values()) states.dispose();
   }
 }

@@ -2,7 +2,7 @@
  * Training steps on the device: plans by bucket, the update plan, and the numbers that change from step to step. It
  * knows nothing of epochs, files or validation; `trainer.ts` does.
  */
-import type { Batch } from '../data/batches.ts';
+import { type Batch, longestWord } from '../data/batches.ts';
 import { DivergedError } from '../errors.ts';
 import type { Gpu } from '../gpu/gpu.ts';
 import { type BatchShape, shapeName } from '../nn/batch-tensors.ts';
@@ -16,7 +16,7 @@ import { submit } from '../scheduler/plan.ts';
 import { PlanCache } from '../scheduler/plan-cache.ts';
 import type { ScratchPool } from '../scheduler/scratch-pool.ts';
 import type { Tensor } from '../scheduler/tensor.ts';
-import { CarriedStates } from './carried-states.ts';
+import { CarriedByRows, type CarriedStates } from './carried-states.ts';
 import { InFlight } from './in-flight.ts';
 import { readStatistics, type Statistics } from './statistics.ts';
 import { StepPlan } from './step-plan.ts';
@@ -65,9 +65,9 @@ export class TrainingEngine {
   readonly #inFlight: InFlight;
   /** Of the classes, where they do not all count the same. */
   readonly #classWeights: Tensor | undefined;
-  /** Of a stream: what the next chunk starts from. Plans keep the tensors that they were recorded with, so all stay. */
+  /** Of a stream: what the next chunk starts from. */
   #carried: CarriedStates | undefined;
-  readonly #carriedByRows = new Map<number, CarriedStates>();
+  readonly #carriedByRows: CarriedByRows;
   #epoch: number | undefined;
   #updates = 0;
   #microSteps = 0;
@@ -86,6 +86,7 @@ export class TrainingEngine {
     this.#options = options;
     this.#step = step;
     this.#update = update;
+    this.#carriedByRows = new CarriedByRows(gpu, network);
     this.#plans = new PlanCache(options.planCapacity ?? defaultPlanCapacity);
     const { classWeights } = options;
     if (classWeights) {
@@ -209,19 +210,12 @@ export class TrainingEngine {
   }
 
   #gradientScale(batches: readonly Batch[]): number {
-    const sum = (count: (batch: Batch) => number) =>
-      batches.reduce((total, batch) => total + count(batch), 0);
     const { normalization } = this.#options;
     if (normalization === 'none') return 1;
-    if (normalization === 'batch')
-      return (
-        1 /
-        Math.max(
-          1,
-          sum((b) => b.sentences),
-        )
-      );
-    const total = sum((b) => this.#weightOf(b));
+    const counts = batches.map((batch) =>
+      normalization === 'batch' ? batch.sentences : this.#weightOf(batch),
+    );
+    const total = counts.reduce((sum, count) => sum + count, 0);
     return total > 0 ? 1 / total : 1;
   }
 
@@ -256,7 +250,8 @@ export class TrainingEngine {
 
   #trainingPlan({ B, S, T, C }: BatchShape): Promise<StepPlan> {
     const { labelSmoothing, forcing = 'teacher', carriesStates } = this.#options;
-    const shape = { B, S, T, ...(C !== undefined && { C }) };
+    // Of a batch that is only planned the characters are not known yet: room for the longest words.
+    const shape = { B, S, T, ...(this.#network.readsCharacters && { C: C ?? longestWord }) };
     const carried = carriesStates ? this.#carriedFor(B) : undefined;
     return this.#plans.get(shapeName(shape), () =>
       StepPlan.record(this.#gpu, this.#pool, this.#network, shape, this.#step, {
@@ -270,14 +265,9 @@ export class TrainingEngine {
   }
 
   /** A stream has as many rows from its first chunk to its last; another stream may have others. */
-  #carriedFor(batch: number): CarriedStates | undefined {
-    const { carries } = this.#network;
-    if (!carries) return undefined;
-    let carried = this.#carriedByRows.get(batch);
-    carried ??= new CarriedStates(this.#gpu, carries.stack, carries.stateCount, batch);
-    this.#carriedByRows.set(batch, carried);
-    this.#carried = carried;
-    return carried;
+  #carriedFor(rows: number): CarriedStates | undefined {
+    this.#carried = this.#carriedByRows.of(rows);
+    return this.#carried;
   }
 
   /** What the next chunk of a stream starts from, for a checkpoint; undefined where nothing is carried. */
@@ -286,16 +276,14 @@ export class TrainingEngine {
   }
 
   writeCarried(values: Float32Array): void {
-    const { carries } = this.#network;
-    if (!carries) return;
-    const row = carries.stack.num_layers * carries.stateCount * carries.stack.hidden_size;
-    this.#carriedFor(values.length / row)?.write(values);
+    if (!this.#network.carries) return;
+    this.#carriedFor(this.#carriedByRows.rowsOf(values.length))?.write(values);
   }
 
   dispose(): void {
     this.#plans.dispose();
     this.#update.dispose();
-    for (const carried of this.#carriedByRows.values()) carried.dispose();
+    this.#carriedByRows.dispose();
     if (this.#classWeights) destroyTensor(this.#classWeights);
     for (const tensor of Object.values(this.#step)) destroyTensor(tensor);
   }

@@ -9,7 +9,7 @@ import { submit } from '../scheduler/plan.ts';
 import { PlanCache } from '../scheduler/plan-cache.ts';
 import type { ScratchPool } from '../scheduler/scratch-pool.ts';
 import { Serial } from '../scheduler/serial.ts';
-import { CarriedStates } from './carried-states.ts';
+import { CarriedByRows } from './carried-states.ts';
 import { InFlight } from './in-flight.ts';
 import { readStatistics, type Statistics } from './statistics.ts';
 import { StepPlan } from './step-plan.ts';
@@ -26,13 +26,14 @@ export class Evaluator {
   readonly #plans = new PlanCache<StepPlan>(planCapacity);
   readonly #inFlight: InFlight;
   readonly #serial = new Serial();
-  readonly #carried = new Map<number, CarriedStates>();
+  readonly #carried: CarriedByRows;
 
   constructor(gpu: Gpu, network: Network, pool: ScratchPool) {
     this.#gpu = gpu;
     this.#network = network;
     this.#pool = pool;
     this.#step = createStepTensors(gpu, 'evaluation');
+    this.#carried = new CarriedByRows(gpu, network);
     this.#inFlight = new InFlight(gpu.device.queue, maxInFlight);
   }
 
@@ -46,7 +47,7 @@ export class Evaluator {
     for (const batch of batches) {
       const { B, S, T, C, isFirst } = batch;
       const shape = { B, S, T, ...(C !== undefined && { C }) };
-      const carried = isFirst === undefined ? undefined : this.#carriedFor(B);
+      const carried = isFirst === undefined ? undefined : this.#carried.of(B);
       const step = await this.#plans.get(`${shapeName(shape)}${carried ? ' carried' : ''}`, () =>
         StepPlan.record(this.#gpu, this.#pool, this.#network, shape, this.#step, {
           training: false,
@@ -62,19 +63,9 @@ export class Evaluator {
     return readStatistics(await readTensor(this.#gpu, this.#step.statistics));
   }
 
-  /** Of a stream with so many rows; plans keep the tensors that they were recorded with. */
-  #carriedFor(batch: number): CarriedStates | undefined {
-    const { carries } = this.#network;
-    if (!carries) return undefined;
-    let carried = this.#carried.get(batch);
-    carried ??= new CarriedStates(this.#gpu, carries.stack, carries.stateCount, batch);
-    this.#carried.set(batch, carried);
-    return carried;
-  }
-
   dispose(): void {
     this.#plans.dispose();
-    for (const carried of this.#carried.values()) carried.dispose();
+    this.#carried.dispose();
     for (const tensor of Object.values(this.#step)) destroyTensor(tensor);
   }
 }

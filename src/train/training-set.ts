@@ -2,7 +2,14 @@
 import { type BatchPlan, planEpoch } from '../data/batch-plan.ts';
 import { type Batch, fillBatch } from '../data/batches.ts';
 import type { Dataset } from '../data/dataset.ts';
-import { fillStream, planStream, type StreamOptions, type StreamPlan, streamIds } from '../data/streams.ts';
+import {
+  fillStream,
+  planStream,
+  type StreamChunk,
+  type StreamOptions,
+  streamChunks,
+  streamIds,
+} from '../data/streams.ts';
 import type { TrainingConfig } from './config/types.ts';
 
 export interface TrainingSet {
@@ -24,19 +31,16 @@ export function trainingSet(dataset: Dataset, training: TrainingConfig): Trainin
   return {
     plan: () =>
       Array.from({ length: cut.chunks }, (_, chunk) => ({ B: cut.B, S: 1, T: cut.T, indices: [], chunk })),
-    fill: ({ chunk }) => chunkBatch(stream, cut, chunk!),
+    fill: ({ chunk }) => chunkBatch(fillStream(stream, cut, chunk!)),
   };
 }
 
 /** All chunks of the stream of a dataset's targets, in order. */
 export function* streamBatches(dataset: Dataset, options: StreamOptions): Generator<Batch> {
-  const stream = streamIds(dataset.target);
-  const cut = planStream(stream.length, options);
-  for (let chunk = 0; chunk < cut.chunks; chunk++) yield chunkBatch(stream, cut, chunk);
+  for (const chunk of streamChunks(streamIds(dataset.target), options)) yield chunkBatch(chunk);
 }
 
-function chunkBatch(stream: Uint32Array, cut: StreamPlan, chunk: number): Batch {
-  const { B, T, input, output, lengths, tokens, isFirst } = fillStream(stream, cut, chunk);
+function chunkBatch({ B, T, input, output, lengths, tokens, isFirst }: StreamChunk): Batch {
   return {
     B,
     S: 1,

@@ -1,12 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import {
   type CsvOptions,
-  FrameSequences,
+  checkFrames,
   type Frames,
   framesFromCsv,
   framesFromNpy,
 } from '../../src/data/frames.ts';
 import { writeNpy } from '../../src/data/npy.ts';
+import { parallelText } from '../../src/data/parallel.ts';
 import { DataError, ShapeError } from '../../src/errors.ts';
 
 const csv = (text: string, options?: CsvOptions) => framesFromCsv(text, 'x.csv', options);
@@ -121,29 +122,20 @@ describe('framesFromCsv', () => {
   });
 });
 
-describe('FrameSequences', () => {
-  const frames = (steps: number, size: number): Frames => ({
-    data: new Float32Array(steps * size),
-    steps,
-    size,
+describe('vectors that a program hands over', () => {
+  const frames = (steps: number, size: number) => ({ data: new Float32Array(steps * size), steps, size });
+
+  it.each([
+    [{ ...frames(2, 3), steps: 3 }, '6 numbers are not a matrix of 3 steps with 3 numbers each.'],
+    [{ ...frames(2, 3), steps: 1.5 }, '6 numbers are not a matrix of 1.5 steps with 3 numbers each.'],
+    [frames(0, 3), '0 numbers are not a matrix of 0 steps with 3 numbers each.'],
+  ])('%o', (wrong, message) => {
+    expect(() => checkFrames(wrong, 'one')).toThrow(new ShapeError(`one: ${message}`));
+    const pairs = [frames(2, 3), wrong].map((source) => ({ source, target: 'a' }));
+    expect(() => parallelText(pairs)).toThrow(new ShapeError(`the pairs: the one with index 1: ${message}`));
   });
 
-  it('tell their lengths', () => {
-    const sequences = FrameSequences.from([frames(2, 3), frames(5, 3), frames(1, 3)]);
-    expect(sequences).toMatchObject({ count: 3, size: 3, longest: 5, totalLength: 8 });
-    expect([0, 1, 2].map((index) => sequences.lengthOf(index))).toEqual([2, 5, 1]);
-    expect([...sequences].map((one) => one.steps)).toEqual([2, 5, 1]);
-    expect(() => sequences.at(3)).toThrow(RangeError);
-  });
-
-  it('have one size and as much data as they say', () => {
-    expect(() => FrameSequences.from([])).toThrow(DataError);
-    expect(() => FrameSequences.from([frames(2, 3), frames(2, 4)], ['a.npy', 'b.npy'])).toThrow(
-      new DataError('b.npy has 4 numbers a step, but a.npy has 3: all must have the same.'),
-    );
-    expect(() => FrameSequences.from([frames(2, 3), { ...frames(2, 3), steps: 3 }])).toThrow(ShapeError);
-    expect(() => FrameSequences.from([frames(0, 3)])).toThrow(
-      'sequence 1: 0 numbers are not a matrix of 0 steps',
-    );
+  it('as they should be', () => {
+    expect(() => checkFrames(frames(2, 3), 'one')).not.toThrow();
   });
 });

@@ -14,7 +14,8 @@ const read = (path: string) => readFileSync(join(root, path), 'utf8');
 
 /** Every `couplet …` of the code, continued lines joined, as words. */
 function commandsOf(markdown: string): string[][] {
-  const blocks = [...markdown.matchAll(/^```\n([\s\S]*?)^```$/gm)].map(([, block]) => block!);
+  const fenced = [...markdown.matchAll(/^```(\w*)\n([\s\S]*?)^```$/gm)];
+  const blocks = fenced.filter(([, language]) => language === '').map(([, , block]) => block!);
   const inline = [...markdown.matchAll(/`(npx couplet [^`\n]*)`/g)].map(([, code]) => code!);
   return [...blocks, ...inline]
     .flatMap((block) => block.replace(/\\\n/g, ' ').split('\n'))

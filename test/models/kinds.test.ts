@@ -1,7 +1,8 @@
 /** Each type of model in memory: made from examples, fitted, used, scored, saved, loaded, and then the same to the bit. */
 import { afterAll, describe, expect, test } from 'vitest';
+import { longestWord } from '../../src/data/batches.ts';
 import type { Frames } from '../../src/data/frames.ts';
-import type { Pairs } from '../../src/data/parallel.ts';
+import { type Pairs, parallelText } from '../../src/data/parallel.ts';
 import { ConfigError, DataError, UsageError } from '../../src/errors.ts';
 import {
   type AnyModel,
@@ -13,9 +14,11 @@ import {
   SequenceTagger,
 } from '../../src/models/kinds.ts';
 import type { Input } from '../../src/models/task.ts';
+import { traceModel } from '../../src/models/trace.ts';
 import { balancedClassWeights } from '../../src/models/training-options.ts';
 import { testGpu } from '../setup/gpu.ts';
 import { randomFloats } from '../setup/random.ts';
+import { watched } from '../setup/watched-gpu.ts';
 
 const gpu = await testGpu();
 const made: AnyModel[] = [];
@@ -270,6 +273,37 @@ describe('predictions', () => {
     expect(one!.continuation).toEqual(one!.tokens.slice(2));
   });
 
+  test.each(['seq2seq without attention', 'generator', 'language model'])(
+    'of a %s: equal inputs in other batches are drawn apart',
+    async (name) => {
+      const model = kept(cases[name]!.make());
+      const inputs = Array<Input>(24).fill(cases[name]!.inputs[0]!);
+      const outputs = await model.predict(inputs, { temperature: 3, seed: 5, batchSize: 8 });
+      const batches = [0, 8, 16].map((start) => outputs.slice(start, start + 8).map(({ text }) => text));
+      expect(batches[1]).not.toEqual(batches[0]);
+      expect(batches[2]).not.toEqual(batches[1]);
+      // The seeds beside it draw other text too: nothing of one is a later batch of another.
+      const [next] = await model
+        .predict(inputs.slice(0, 8), { temperature: 3, seed: 6 })
+        .then((all) => [all.map(({ text }) => text)]);
+      expect(batches).not.toContainEqual(next);
+    },
+  );
+
+  test('of a classifier with a reversed source: tokens in the order of their weights', async () => {
+    const model = kept(
+      SequenceClassifier.fromPairs(gpu, classes, {
+        data: { ...words, reverse_source: true },
+        model: { type: 'classifier', encoder, pooling: 'attention-pooled' },
+      }),
+    );
+    const [one] = await model.predict(['so fine a day'], { alignments: true });
+    expect(one!.sourceTokens).toEqual(['day', 'a', 'fine', 'so']);
+    const trace = await traceModel(model, 'so fine a day');
+    expect(trace.encoder!.tokens).toEqual(one!.sourceTokens);
+    expect(trace.context!.weights).toEqual(Array.from(one!.weights!));
+  });
+
   test('of inputs of another kind', async () => {
     const text = kept(cases.classifier!.make());
     await expect(text.predict([frames[0]!.source])).rejects.toThrow(
@@ -312,11 +346,50 @@ test('balanced class weights are those of scikit-learn, and change what is learn
   expect(await bias(model)).not.toEqual(await bias(plain));
 });
 
+test('plans that are recorded before their batches serve those of the longest words', async () => {
+  const seen = watched(gpu);
+  const model = kept(
+    SequenceTagger.fromPairs(seen.gpu, tagged, {
+      data: words,
+      model: { type: 'tagger', encoder, characters: { use: true, embedding_dim: 3, hidden_size: 4 } },
+    }),
+  );
+  const { engine } = await model.trainer(model.encodeTraining(parallelText(tagged)));
+  await engine.prepare([{ B: 2, S: 4, T: 4 }]);
+  const before = seen.sizes.length;
+  await engine.prepare([{ B: 2, S: 4, T: 4, C: longestWord }]);
+  expect(seen.sizes.length).toBe(before);
+  await engine.prepare([{ B: 2, S: 4, T: 4, C: 8 }]);
+  expect(seen.sizes.length).toBeGreaterThan(before);
+  engine.dispose();
+});
+
 test('a file of another type is refused by name', async () => {
   const files = await kept(cases.classifier!.make()).save();
   expect(() => SequenceTagger.fromFiles(gpu, files, 'runs/a')).toThrow(
     new ConfigError('runs/a holds a classifier, not a tagger'),
   );
+});
+
+test('classes in lower case are scored in lower case', async () => {
+  const config = {
+    data: { ...words, trg: { lowercase: true } },
+    model: { type: 'classifier', encoder },
+    training,
+  } as const;
+  const shouted = classes.map(({ source, target }) => ({ source, target: `${target.toUpperCase()} ` }));
+  const model = kept(SequenceClassifier.fromPairs(gpu, shouted, config));
+  expect(model.vocabularies.target.tokens).toEqual(['bad', 'good']);
+  await model.fit(shouted);
+  const { accuracy, scores, samples } = await model.evaluate(shouted, { samples: [0] });
+  expect(accuracy).toBe(1);
+  expect(scores).toEqual({ accuracy: 1, macro_f1: 1 });
+  expect(samples[0]).toEqual({ source: 'a fine day', reference: 'good', hypothesis: 'good' });
+});
+
+test('empty lines are vectors of zeros also where there are no others', async () => {
+  const model = kept(cases.classifier!.make());
+  expect(await model.encode(['', ' '])).toEqual([new Float32Array(12), new Float32Array(12)]);
 });
 
 test('vectors for some and text for others', () => {

@@ -1,6 +1,7 @@
 /** The sequence classifier (N→1): one class for a sequence. */
 import { ForwardRunner } from '../../decode/forward-runner.ts';
 import { ClassifierNetwork } from '../../nn/classifier.ts';
+import { encoderOutputSize } from '../../nn/model-config.ts';
 import { encodeInputs, inputBatches, type Prediction, type Task } from '../task.ts';
 
 export interface Classification extends Prediction {
@@ -9,6 +10,7 @@ export interface Classification extends Prediction {
   readonly probability: number;
   /** Of every class, the most probable first. */
   readonly probabilities: readonly { readonly label: string; readonly probability: number }[];
+  /** As the encoder reads them. */
   readonly sourceTokens: readonly string[];
   /** With `pooling: attention-pooled`: how much each token counted; only when asked for. */
   readonly weights?: Float32Array;
@@ -64,5 +66,8 @@ export const classifierTask: Task<'classifier', ClassifierNetwork, Classificatio
     };
   },
 
-  recordVectors: (network, tape, sources, random) => network.recordPooled(tape, sources, random).context,
+  vectors: {
+    size: ({ config }) => encoderOutputSize(config),
+    record: (network, tape, sources, random) => network.recordPooled(tape, sources, random).context,
+  },
 };

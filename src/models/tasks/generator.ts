@@ -23,13 +23,12 @@ export const generatorTask: Task<'generator', GeneratorNetwork, Generation> = {
       async predict(inputs, options) {
         const encoded = encodeInputs(inputs, parts);
         const decoded: { indices: readonly number[]; results: Hypothesis[] }[] = [];
-        let batches = 0;
         for (const batch of inputBatches(encoded, config, options)) {
           const found = await decoder.decode(batch, {
             limits: new Array<number>(batch.B).fill(limit),
             temperature: options.temperature ?? temperature,
-            // Equal inputs in other batches are other draws.
-            seed: (options.seed ?? 0) + 0x1_0000 * batches++,
+            seed: options.seed ?? 0,
+            number: decoded.length,
           });
           decoded.push({ indices: batch.indices, results: found.slice(0, batch.sentences) });
         }

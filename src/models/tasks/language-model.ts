@@ -59,7 +59,8 @@ export const languageModelTask: Task<'language_model', LanguageModelNetwork, Con
             limits,
             firstTokens,
             temperature: options.temperature ?? temperature,
-            seed: (options.seed ?? 0) + start,
+            seed: options.seed ?? 0,
+            number: start / B,
           });
           for (const [row, index] of indices.entries()) {
             const { before, tokens: beginning } = given[index]!;
@@ -75,5 +76,8 @@ export const languageModelTask: Task<'language_model', LanguageModelNetwork, Con
     };
   },
 
-  recordVectors: (network, tape, sources) => network.recordStart(tape, sources).initial.at(-1)![0]!,
+  vectors: {
+    size: ({ config }) => config.decoder.hidden_size,
+    record: (network, tape, sources) => network.recordStart(tape, sources).initial.at(-1)![0]!,
+  },
 };

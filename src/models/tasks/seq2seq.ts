@@ -2,6 +2,7 @@
 import { restoreOrder } from '../../data/batches.ts';
 import { type Hypothesis, SequenceDecoder } from '../../decode/sequence-decoder.ts';
 import { recordContext } from '../../nn/context.ts';
+import { encoderOutputSize } from '../../nn/model-config.ts';
 import { Seq2SeqNetwork } from '../../nn/seq2seq.ts';
 import { encodeInputs, inputBatches, type Prediction, type Task } from '../task.ts';
 
@@ -36,6 +37,7 @@ export const seq2seqTask: Task<'seq2seq', Seq2SeqNetwork, Translation> = {
             alignments: options.alignments ?? false,
             temperature: options.temperature ?? temperature,
             seed: options.seed ?? 0,
+            number: decoded.length,
           });
           decoded.push({ indices: batch.indices, results: found.slice(0, batch.sentences) });
         }
@@ -56,9 +58,12 @@ export const seq2seqTask: Task<'seq2seq', Seq2SeqNetwork, Translation> = {
     };
   },
 
-  recordVectors(network, tape, sources, random) {
-    const encoded = network.recordEncoder(tape, sources, random);
-    const { context } = network.config.decoder;
-    return recordContext(tape, network.parameters, context, encoded, sources.sourceLengths).context;
+  vectors: {
+    size: ({ config }) => encoderOutputSize(config),
+    record(network, tape, sources, random) {
+      const encoded = network.recordEncoder(tape, sources, random);
+      const { context } = network.config.decoder;
+      return recordContext(tape, network.parameters, context, encoded, sources.sourceLengths).context;
+    },
   },
 };

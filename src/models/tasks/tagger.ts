@@ -1,5 +1,6 @@
 /** The sequence tagger (N→N): one tag for each token. */
 import { type ForwardResult, ForwardRunner } from '../../decode/forward-runner.ts';
+import { encoderOutputSize } from '../../nn/model-config.ts';
 import { TaggerNetwork } from '../../nn/tagger.ts';
 import { pooling } from '../../ops/pooling.ts';
 import { encodeInputs, inputBatches, type Prediction, type Task } from '../task.ts';
@@ -49,9 +50,12 @@ export const taggerTask: Task<'tagger', TaggerNetwork, Tagging> = {
     };
   },
 
-  recordVectors(network, tape, sources, random) {
-    const { memory } = network.recordEncoder(tape, sources, random);
-    return pooling(tape, memory, sources.sourceLengths, 'mean');
+  vectors: {
+    size: ({ config }) => encoderOutputSize(config),
+    record(network, tape, sources, random) {
+      const { memory } = network.recordEncoder(tape, sources, random);
+      return pooling(tape, memory, sources.sourceLengths, 'mean');
+    },
   },
 };
 

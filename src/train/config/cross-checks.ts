@@ -35,6 +35,12 @@ function checkTask({ model, data, training, testing }: Config, problem: Report):
   if (data.share_vocab && type !== 'seq2seq') {
     problem('data.share_vocab', `is for seq2seq, but \`model.type\` is ${type}.`);
   }
+  if (data.reverse_source && type !== 'seq2seq' && type !== 'classifier') {
+    const reason = type === 'tagger' ? 'tags stand for tokens in their order' : `a ${type} reads no tokens`;
+    problem('data.reverse_source', `${reason}; write false.`);
+  } else if (data.reverse_source && data.src.level === 'frames') {
+    problem('data.reverse_source', 'is for tokens; frames are read in their own order.');
+  }
   if (data.trg.level === 'frames') problem('data.trg.level', 'frames can only be read, not written.');
   if (data.src.level === 'frames' && type === 'language_model') {
     problem('data.src.level', 'a language model reads no source.');

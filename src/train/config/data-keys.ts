@@ -101,7 +101,7 @@ export const dataSection = (type: ModelType) =>
       ),
       reverse_source: flag({
         default: false,
-        doc: 'Feed the source from its last token to its first (Sutskever et al. 2014).',
+        doc: 'Of seq2seq and classifier: feed the source from its last token to its first (Sutskever et al. 2014).',
       }),
     },
   );

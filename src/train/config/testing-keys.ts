@@ -19,7 +19,7 @@ export const testingSection = (type: ModelType) =>
     batch_size: integer({
       default: 64,
       min: 1,
-      doc: 'Sentences decoded at once. It changes no output. With `training.bptt_length`: the rows that a text to be scored is cut into, each from zero states.',
+      doc: 'Sentences decoded at once. It changes no output that is not drawn. With `training.bptt_length`: the rows that a text to be scored is cut into, each from zero states.',
     }),
     max_output_length: orNull(
       integer({ min: 1, doc: 'Stop an output after so many tokens.' }),

@@ -11,7 +11,6 @@
 
 import { compareCodePoints } from '../../data/code-points.ts';
 import { DataError } from '../../errors.ts';
-import { type Accuracy, tokenAccuracy } from './accuracy.ts';
 import { checkPaired } from './error-rate.ts';
 import { type PrecisionRecall, precisionRecall } from './ratio.ts';
 import { percent, textTable } from './text-table.ts';
@@ -42,18 +41,6 @@ export interface EntityTypeCounts extends EntityCounts {
 export interface EntityScores extends EntityCounts {
   /** The types that occur among the references or the predictions, in the order of their code points. */
   readonly types: readonly EntityTypeCounts[];
-}
-
-/**
- * The share of tokens whose tag is right.
- * @throws DataError if there are no sentences, or one has not as many tags in both.
- */
-export function tagAccuracy(
-  predictions: readonly TagSequence[],
-  references: readonly TagSequence[],
-): Accuracy {
-  checkTags(predictions, references);
-  return tokenAccuracy(predictions, references);
 }
 
 /**

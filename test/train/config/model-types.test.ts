@@ -28,6 +28,23 @@ test('a type that there is not', () => {
   );
 });
 
+describe('a reversed source', () => {
+  test.each([
+    ['tagger', [], 'tags stand for tokens in their order; write false.'],
+    ['generator', [], 'a generator reads no tokens; write false.'],
+    ['language_model', [], 'a language_model reads no tokens; write false.'],
+    ['classifier', ['data.src.level=frames'], 'is for tokens; frames are read in their own order.'],
+  ])('%s %j', (type, others, message) => {
+    expect(problemsOf(type, 'data.reverse_source=true', ...others)).toContain(
+      `\`data.reverse_source\`: ${message}`,
+    );
+  });
+
+  test.each(['seq2seq', 'classifier'])('%s', (type) => {
+    expect(problemsOf(type, 'data.reverse_source=true')).toBe('');
+  });
+});
+
 describe('keys of other types', () => {
   test.each([
     [
