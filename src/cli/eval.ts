@@ -3,9 +3,8 @@ import type { ParallelText } from '../data/parallel.ts';
 import { DataError, UsageError } from '../errors.ts';
 import { modelFromFiles } from '../models/kinds.ts';
 import { readModelDescription } from '../models/model-files.ts';
-import { loadOtherPairs, loadTestPairs } from '../node/load-data.ts';
+import { loadOtherPairs, loadSides, loadTestPairs } from '../node/load-data.ts';
 import { readRun } from '../node/load-run.ts';
-import { readParallel } from '../node/text-files.ts';
 import type { DataConfig } from '../train/config/types.ts';
 import { adapterOption, command, fastOption } from './arguments.ts';
 import { classScores } from './class-text.ts';
@@ -84,7 +83,7 @@ interface Sources {
 }
 
 async function readPairs(config: DataConfig, { data, src, ref }: Sources): Promise<ParallelText> {
-  if (src !== undefined && ref !== undefined) return readParallel(src, ref);
+  if (src !== undefined && ref !== undefined) return loadSides(src, ref, config);
   if (data !== undefined) return loadOtherPairs(data, config);
   const other = 'give --data FILE, or --src FILE and --ref FILE';
   const own = await loadTestPairs(config).catch((error: unknown) => {

@@ -109,6 +109,12 @@ export function loadOtherPairs(path: string, data: DataConfig): Promise<Parallel
   return loadPairs(path, { ...data, dataset_type: isTsv(path) ? 'tsv' : plain });
 }
 
+/** Two files whose lines belong together; where the source is frames, its lines name their files. */
+export async function loadSides(source: string, target: string, data: DataConfig): Promise<ParallelText> {
+  const text = await readParallel(source, target);
+  return data.src.level === 'frames' ? readFrames(text, dirname(source)) : text;
+}
+
 /** Vocabularies that the configuration takes from files. */
 export async function loadVocabularies(config: Config): Promise<Partial<Vocabularies>> {
   const { src, trg } = config.data;

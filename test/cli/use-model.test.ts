@@ -252,6 +252,18 @@ describe('trace', () => {
 });
 
 describe('eval', () => {
+  test('--src and --ref of a model that reads vectors: the lines name files', async () => {
+    const pairs = readFileSync(join(cwd, 'frames.tsv'), 'utf8').trimEnd().split('\n');
+    for (const [column, name] of ['frames.src', 'frames.ref'].entries()) {
+      writeFileSync(join(cwd, name), pairs.map((pair) => `${pair.split('\t')[column]}\n`).join(''));
+    }
+    const figures = async (...from: string[]) => {
+      const { data: _, ...all } = JSON.parse((await lines(['eval', 'frames', ...from, '--json'])).join('\n'));
+      return all;
+    };
+    expect(await figures('--src', 'frames.src', '--ref', 'frames.ref')).toEqual(await figures());
+  });
+
   test('--by-length has a row for each range that occurs', async () => {
     const out = await lines(['eval', 'seq2seq', '--by-length']);
     expect(out.find((line) => line.startsWith('  length'))).toMatch(
