@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence, pad_sequence
 
 seed = int(sys.argv[1]) if len(sys.argv) > 1 else 1
-torch.set_num_threads(1)
+torch.set_num_threads(2)
 torch.manual_seed(seed)
 random.seed(seed)
 folder = os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'data', 'ud-english-ewt')
@@ -27,14 +27,15 @@ def load(name):
 
 train, dev, test = load('train.tsv.gz'), load('dev.tsv'), load('test.tsv')
 counts = Counter(word for words, _ in train for word in words)
-vocabulary = {word: i + 2 for i, word in enumerate(word for word, n in counts.items() if n >= 2)}  # 0 padding, 1 unknown
+# 0 padding, 1 unknown; words seen once have a row in the table, but no id leads to it.
+vocabulary = {word: i + 2 for i, (word, n) in enumerate(counts.items()) if n >= 2}
 tags = {tag: i + 1 for i, tag in enumerate(sorted({tag for _, tags in train for tag in tags}))}  # 0 padding
 
 
 class Tagger(nn.Module):
     def __init__(self):
         super().__init__()
-        self.embedding = nn.Embedding(len(vocabulary) + 2, 128, padding_idx=0)
+        self.embedding = nn.Embedding(len(counts) + 2, 128, padding_idx=0)
         self.lstm = nn.LSTM(128, 128, bidirectional=True, batch_first=True)
         self.output = nn.Linear(256, len(tags) + 1)
         self.dropout = nn.Dropout(0.4)
