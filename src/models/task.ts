@@ -93,10 +93,14 @@ export function encodeInputs<T extends ModelType>(
     throw new DataError(`input ${index + 1} is made of vectors, but this model reads text`);
   });
   if (forms.source === 'none') {
-    // A language model reads what it writes.
-    const tokens = lines.map((line) => tokenizers.target.tokenize(line));
-    const ids = tokens.map((line) => [BEGIN_ID, ...vocabularies.target.encode(line)]);
-    return { forms: { source: 'tokens' }, source: Sequences.from(ids), tokens };
+    // A language model reads what it writes; of several lines each from `<s>` on, as in a stream.
+    const tokens = lines.map((text) => text.split('\n').map((line) => tokenizers.target.tokenize(line)));
+    const ids = tokens.map((all) => all.flatMap((line) => [BEGIN_ID, ...vocabularies.target.encode(line)]));
+    return {
+      forms: { source: 'tokens' },
+      source: Sequences.from(ids),
+      tokens: tokens.map((all) => all.flat()),
+    };
   }
   if (forms.source === 'label') {
     for (const line of lines) {

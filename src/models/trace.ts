@@ -14,6 +14,7 @@ import type { Config } from '../train/config/types.ts';
 import type { AnyModel } from './kinds.ts';
 import { createTokenizers } from './prepare-data.ts';
 import { encodeInputs, type Input, inputBatches, type Prediction } from './task.ts';
+import type { Continuation } from './tasks/language-model.ts';
 import { recordTrace } from './trace-record.ts';
 
 /** A row for each step. */
@@ -102,8 +103,10 @@ export async function traceModel(model: AnyModel, input: Input): Promise<Trace> 
   const [batch] = inputBatches(encoded, config, { batchSize: 1 });
   if (!batch) throw new UsageError('there is nothing to trace: the text is empty');
   const [output] = await model.predict([input], { temperature: 0 });
-  // Of models without a decoder nothing reads them.
-  const words = Uint32Array.of(BEGIN_ID, ...vocabularies.target.encode(output!.tokens));
+  // A language model goes on from what it was given. Of models without a decoder nothing reads them.
+  const { continuation } = output as Partial<Continuation>;
+  const begin = continuation ? encoded.source.at(0) : [BEGIN_ID];
+  const words = Uint32Array.of(...begin, ...vocabularies.target.encode(continuation ?? output!.tokens));
   const ids = persistentTensor(gpu, 'trace words', [words.length, 1], 'u32');
   writeTensor(gpu, ids, words);
   const runner = new ForwardRunner<string>(gpu, network, pool, (tape, sources, random) =>

@@ -7,9 +7,8 @@ import { fillSourceBatch } from '../../data/batches.ts';
 import { Sequences } from '../../data/sequences.ts';
 import { BEGIN_ID } from '../../data/special-tokens.ts';
 import { SequenceDecoder } from '../../decode/sequence-decoder.ts';
-import { DataError } from '../../errors.ts';
 import { LanguageModelNetwork } from '../../nn/language-model.ts';
-import { bucketWidth, type Prediction, type Task } from '../task.ts';
+import { bucketWidth, encodeInputs, type Prediction, type Task } from '../task.ts';
 
 export interface Continuation extends Prediction {
   /** What the model added to the beginning that it was given. */
@@ -23,26 +22,20 @@ export const languageModelTask: Task<'language_model', LanguageModelNetwork, Con
 
   createNetwork: (gpu, config, sizes) => new LanguageModelNetwork(gpu, config, sizes),
 
-  createPredictor({ gpu, network, pool, config, vocabularies, tokenizers }) {
+  createPredictor(parts) {
+    const { gpu, network, pool, config, vocabularies, tokenizers } = parts;
     const decoder = new SequenceDecoder(gpu, network, pool);
     const { target } = vocabularies;
     const { max_output_length, max_output_factor, batch_size, temperature } = config.testing;
     return {
       async predict(inputs, options) {
-        const given = inputs.map((input, index) => {
-          if (typeof input !== 'string') {
-            throw new DataError(`input ${index + 1} is made of vectors, but this model reads text`);
-          }
-          const lines = input.split('\n');
+        const prefixes = [...encodeInputs(inputs, parts).source];
+        const given = inputs.map((input) => {
+          const lines = (input as string).split('\n');
           return { before: lines.slice(0, -1), tokens: tokenizers.target.tokenize(lines.at(-1)!) };
         });
-        const ids = given.map(({ before, tokens }) => [
-          ...before.flatMap((line) => [BEGIN_ID, ...target.encode(tokenizers.target.tokenize(line))]),
-          BEGIN_ID,
-          ...target.encode(tokens),
-        ]);
         // All but the last token: that one is the first that generation reads.
-        const source = Sequences.from(ids.map((prefix) => prefix.slice(0, -1)));
+        const source = Sequences.from(prefixes.map((prefix) => prefix.subarray(0, -1)));
         const outputs: Continuation[] = [];
         const B = Math.min(options.batchSize ?? batch_size, Math.max(1, inputs.length));
         for (let start = 0; start < inputs.length; start += B) {
@@ -51,7 +44,7 @@ export const languageModelTask: Task<'language_model', LanguageModelNetwork, Con
           const plan: BatchPlan = { B, S: Math.ceil(longest / bucketWidth) * bucketWidth, T: 0, indices };
           const batch = fillSourceBatch({ forms: { source: 'tokens' }, source }, plan);
           const firstTokens = new Uint32Array(B).fill(BEGIN_ID);
-          for (const [row, index] of indices.entries()) firstTokens[row] = ids[index]!.at(-1)!;
+          for (const [row, index] of indices.entries()) firstTokens[row] = prefixes[index]!.at(-1)!;
           const limits = indices.map(
             (index) => max_output_length ?? Math.floor(max_output_factor * given[index]!.tokens.length) + 10,
           );
