@@ -137,6 +137,12 @@ export function checkSeq2Seq(model: Seq2SeqConfig, problem: (path: string, messa
   if (startsFromSource && decoder.bridge === 'none' && encoderSize !== decoder.hidden_size) {
     problem('decoder.bridge', `none needs equal sizes: ${sizes}. Write \`bridge: linear\`, or \`${fit}\`.`);
   }
+  if (!startsFromSource && decoder.bridge === 'linear') {
+    problem(
+      'decoder.bridge',
+      'linear, but with `context_use: every_step` the decoder starts from zeros; write none, or `context_use: both`.',
+    );
+  }
   if (decoder.attention.score === 'dot' && encoderSize !== decoder.hidden_size) {
     problem(
       'decoder.attention.score',

@@ -177,5 +177,10 @@ describe('what a model starts from', () => {
     const none = ['training.load_decoder=runs/lm', 'model.decoder.attention.score=none'];
     expect(problemsOf('seq2seq', ...none, 'model.decoder.bridge=linear')).toBe('');
     expect(problemsOf('seq2seq', ...none, 'model.decoder.context_use=every_step')).toBe('');
+    expect(
+      problemsOf('seq2seq', ...none, 'model.decoder.context_use=every_step', 'model.decoder.bridge=linear'),
+    ).toContain(
+      '`model.decoder.bridge`: linear, but with `context_use: every_step` the decoder starts from zeros',
+    );
   });
 });
