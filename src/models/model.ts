@@ -8,7 +8,7 @@ import type { Dataset } from '../data/dataset.ts';
 import { type Pairs, type ParallelText, parallelText } from '../data/parallel.ts';
 import type { WordVectors } from '../data/word-vectors.ts';
 import { ForwardRunner } from '../decode/forward-runner.ts';
-import { UsageError } from '../errors.ts';
+import { DataError, UsageError } from '../errors.ts';
 import type { Gpu } from '../gpu/gpu.ts';
 import type { ModelType } from '../nn/model-config.ts';
 import type { DataSizes, Network } from '../nn/network.ts';
@@ -232,6 +232,9 @@ export class Model<
         ? evaluationBatches(dataset, { batchSize: testing.batch_size, bucketWidth })
         : streamBatches(dataset, { batchSize: testing.batch_size, bptt, remainder: 'keep' });
     const statistics = await this.#evaluator.run(batches);
+    if (statistics.tokens === 0) {
+      throw new DataError(`${text.name}: nothing in it can be scored; this model knows none of its labels`);
+    }
     const report = lossReport(statistics);
     const kept = Array.from(corpus.lines);
     // A class is the same in any case and between any spaces that its tokenizer does away with.

@@ -9,7 +9,7 @@ import { type BatchShape, shapeName } from '../nn/batch-tensors.ts';
 import type { Network, StepTensors, TeacherForcing } from '../nn/network.ts';
 import { statisticsSize } from '../ops/cross-entropy.ts';
 import type { OptimizerOptions } from '../optim/optimizer.ts';
-import { type ParameterGroupOptions, parameterGroups } from '../optim/parameter-groups.ts';
+import { type ParameterGroupOptions, parameterGroups, restOfParameters } from '../optim/parameter-groups.ts';
 import { createOptimizer } from '../optim/registry.ts';
 import { destroyTensor, persistentTensor, readTensor, writeTensor } from '../scheduler/persistent.ts';
 import { submit } from '../scheduler/plan.ts';
@@ -48,8 +48,8 @@ export interface EngineOptions {
 export interface EngineState {
   readonly updates: number;
   readonly microSteps: number;
-  /** When each group of parameters was first trained. */
-  readonly stepOffsets: StepOffsets;
+  /** When each group of parameters was first trained; where it is not said, all were from the start. */
+  readonly stepOffsets?: StepOffsets;
 }
 
 const defaultPlanCapacity = 64;
@@ -129,7 +129,7 @@ export class TrainingEngine {
   restore(state: EngineState): void {
     this.#updates = state.updates;
     this.#microSteps = state.microSteps;
-    this.#update.restoreStepOffsets(state.stepOffsets);
+    this.#update.restoreStepOffsets(state.stepOffsets ?? { [restOfParameters]: 0 });
     this.#epoch = undefined;
   }
 

@@ -90,6 +90,8 @@ export interface EndReport {
 
 export type TrainingReport = ProgressReport | ValidationReport | CheckpointReport | EndReport;
 
+/** Of no token at all (labels that are ignored) nothing was lost and nothing right. */
 export function lossReport({ loss, nll, tokens, correct }: Statistics): LossReport {
-  return { loss: loss / tokens, perplexity: Math.exp(nll / tokens), accuracy: correct / tokens };
+  const count = Math.max(1, tokens);
+  return { loss: loss / count, perplexity: Math.exp(nll / count), accuracy: correct / count };
 }

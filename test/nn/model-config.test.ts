@@ -3,6 +3,7 @@ import { ConfigError } from '../../src/errors.ts';
 import type { DeepPartial } from '../../src/nn/config/spec.ts';
 import type { ModelConfig } from '../../src/nn/model-config.ts';
 import { encoderOutputSize, resolveModelConfig } from '../../src/nn/model-config.ts';
+import { cells } from '../../src/ops/cells/registry.ts';
 
 const failure = (given: unknown): string => {
   try {
@@ -137,4 +138,11 @@ describe('wrong keys and values', () => {
   test('a value of a megabyte does not fill the message', () => {
     expect(failure({ cell: 'x'.repeat(1_000_000) }).length).toBeLessThan(400);
   });
+});
+
+test('a cell of one’s own may be named once it is registered', () => {
+  const named = { cell: 'gru of my own' as 'gru' };
+  expect(() => resolveModelConfig(named)).toThrow(/`model\.cell` is "gru of my own"/);
+  cells.register('gru of my own', () => cells.get({ cell: 'gru' }));
+  expect(resolveModelConfig(named).cell).toBe('gru of my own');
 });

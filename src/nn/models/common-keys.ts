@@ -1,5 +1,6 @@
 /** The keys that every model has: its cell and how its parameters start. */
 
+import { cells } from '../../ops/cells/registry.ts';
 import type { Section } from '../config/spec.ts';
 import { choice, derived, flag, type KeySpec, number, orNull } from '../config/spec.ts';
 
@@ -44,11 +45,13 @@ export function typeKey<T extends (typeof modelTypes)[number]>(own: T): KeySpec<
 
 type CellKeys = Pick<CommonConfig, 'cell' | 'nonlinearity'>;
 
+const standardCells = choice(['lstm', 'gru', 'gru_reset_before', 'rnn'], {
+  default: 'lstm',
+  doc: "The recurrent cell. `gru` is PyTorch's, with the reset after the recurrent product; `gru_reset_before` is that of the paper (Cho et al. 2014), Keras's `reset_after=False`. A program may add its own (`cells.register`).",
+});
+
 export const cellKeys: Section<CellKeys>['keys'] = {
-  cell: choice(['lstm', 'gru', 'gru_reset_before', 'rnn'], {
-    default: 'lstm',
-    doc: "The recurrent cell. `gru` is PyTorch's, with the reset after the recurrent product; `gru_reset_before` is that of the paper (Cho et al. 2014), Keras's `reset_after=False`.",
-  }),
+  cell: { ...standardCells, accepts: (name) => cells.names().includes(name as string) },
   nonlinearity: choice(['tanh', 'relu'], {
     default: 'tanh',
     doc: 'Of the `rnn` cell; the others have their own.',

@@ -3,7 +3,7 @@ import { choice, derived, flag, integer, orNull, scope, section, text } from '..
 import type { ModelType } from '../../nn/model-config.ts';
 import type { DataConfig, DatasetType, SideConfig } from './types.ts';
 
-function side(doc: string, lang: string) {
+function side(doc: string, lang: string, longest: number | null) {
   return section<SideConfig>(doc, {
     lang: text({
       default: lang,
@@ -22,10 +22,10 @@ function side(doc: string, lang: string) {
     max_length: orNull(
       integer({
         min: 1,
-        doc: 'Training pairs with more tokens on this side are dropped, and their number is told.',
+        doc: 'Training pairs with more tokens on this side are dropped, and their number is told. The default is 100, but of a language model, whose text is one piece, null.',
       }),
       'no limit',
-      100,
+      longest,
     ),
     voc_limit: orNull(
       integer({
@@ -84,8 +84,8 @@ export const dataSection = (type: ModelType) =>
         doc: 'The TSV column of the source, counted from 1 as `cut -f` does.',
       }),
       target_column: integer({ default: 2, min: 1, doc: 'The TSV column of the target, counted from 1.' }),
-      src: side('The source side.', 'src'),
-      trg: side('The target side.', 'trg'),
+      src: side('The source side.', 'src', 100),
+      trg: side('The target side.', 'trg', type === 'language_model' ? null : 100),
       share_vocab: flag({
         default: false,
         doc: 'One vocabulary for both sides, built from both; `src` and `trg` must then agree about level and vocabulary.',
