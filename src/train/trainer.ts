@@ -5,7 +5,6 @@
  * bit-equal to never having stopped.
  */
 import type { BatchPlan } from '../data/batch-plan.ts';
-import { ConfigError } from '../errors.ts';
 import type { Gpu } from '../gpu/gpu.ts';
 import type { BatchShape } from '../nn/batch-tensors.ts';
 import type { Network } from '../nn/network.ts';
@@ -17,7 +16,9 @@ import {
   type ScheduleState,
 } from '../optim/schedules.ts';
 import type { ScratchPool } from '../scheduler/scratch-pool.ts';
-import type { EarlyStoppingMetric, TrainingConfig } from './config/types.ts';
+import { Clock } from './clock.ts';
+import type { TrainingConfig } from './config/types.ts';
+import { lowerIsBetter, scoreOf } from './early-stopping.ts';
 import { type EngineState, TrainingEngine } from './engine.ts';
 import {
   type EndReason,
@@ -56,16 +57,6 @@ export interface TrainerState {
   /** Whether the last update's validation is done. */
   readonly validated: boolean;
 }
-
-const lowerIsBetter: Readonly<Record<EarlyStoppingMetric, boolean>> = {
-  loss: true,
-  ppl: true,
-  wer: true,
-  accuracy: false,
-  bleu: false,
-  macro_f1: false,
-  entity_f1: false,
-};
 
 export class Trainer {
   readonly engine: TrainingEngine;
@@ -324,46 +315,6 @@ export class Trainer {
   dispose(): void {
     this.engine.dispose();
   }
-}
-
-/** Seconds since the last look. */
-class Clock {
-  #last = performance.now();
-
-  lap(): number {
-    const now = performance.now();
-    const seconds = (now - this.#last) / 1000;
-    this.#last = now;
-    return seconds;
-  }
-}
-
-/**
- * Accuracy is that of what the model puts out, where that is scored: of classes, or of tokens (which is with the right
- * words before them, but of a tagger that of its own tags). Else it is that of the pass that gives the loss, which
- * leaves out labels that training never saw.
- */
-function scoreOf(validation: Validation, metric: EarlyStoppingMetric): number {
-  const { loss, perplexity, accuracy, scores } = validation;
-  const { wer, bleu, macro_f1, entity_f1 } = scores;
-  const values = {
-    loss,
-    ppl: perplexity,
-    accuracy: scores.accuracy ?? scores.token_accuracy ?? accuracy,
-    wer,
-    bleu,
-    macro_f1,
-    entity_f1,
-  };
-  const score = values[metric];
-  if (score === undefined) {
-    const reason =
-      metric === 'entity_f1'
-        ? 'the held-out tags mark no entities (those are B-X, I-X and O), or testing.eval_metrics lacks it'
-        : 'add it to testing.eval_metrics';
-    throw new ConfigError(`training.early_stopping_metric: ${metric} is not scored in validation: ${reason}`);
-  }
-  return score;
 }
 
 function largest(plans: readonly BatchPlan[]): BatchPlan {
