@@ -73,11 +73,11 @@ function attentionCase(score: 'dot' | 'general' | 'concat'): TestCase {
   };
 }
 
-const embeddingCase: TestCase = {
+const embeddingCase = (rows: number): TestCase => ({
   kernel: 'embedding',
-  name: 'repeated ids, a padding row',
+  name: `repeated ids of ${rows}, a padding row`,
   async run(gpu, random) {
-    const [rows, columns, paddingIndex] = [13, 19, 1];
+    const [columns, paddingIndex] = [19, 1];
     const ids = random.ids([9, 7], 0, rows);
     const [weight, y] = [random.floats([rows, columns]), random.floats([9, 7, columns])];
     const { outputs, gradients } = await embedding(gpu, { ids, weight }, { paddingIndex }, { y });
@@ -87,7 +87,7 @@ const embeddingCase: TestCase = {
       gradients: [gradients, { weight: slope }],
     };
   },
-};
+});
 
 const crossEntropyCase: TestCase = {
   kernel: 'cross-entropy',
@@ -191,7 +191,8 @@ export const layerCases: readonly TestCase[] = [
   attentionCase('dot'),
   attentionCase('general'),
   attentionCase('concat'),
-  embeddingCase,
+  embeddingCase(13),
+  embeddingCase(41),
   crossEntropyCase,
   dropoutCase,
   generatorCase,
