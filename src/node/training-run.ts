@@ -18,7 +18,7 @@ import type { Trainer } from '../train/trainer.ts';
 import { loadTrainingData, loadVocabularies, type TrainingData } from './load-data.ts';
 import { loadRun } from './load-run.ts';
 import { type PreparedTraining, prepareTraining } from './prepare-training.ts';
-import { RunFolder } from './run-folder.ts';
+import { type RunContent, RunFolder } from './run-folder.ts';
 import { RunLock } from './run-lock.ts';
 import { compareOrigins, formatOrigin, originName, originOf, type RunOrigin } from './run-origin.ts';
 import { loadStart } from './start-weights.ts';
@@ -54,14 +54,17 @@ export async function prepareNewTraining(
 ): Promise<PreparedTraining> {
   const given = await loadVocabularies(config);
   const vocabularies = buildVocabularies(data.corpus, config, given);
-  return withStart(await prepareTraining(gpu, config, data, vocabularies));
+  const prepared = await prepareTraining(gpu, config, data, vocabularies);
+  return freedOnError(prepared, async () => {
+    const notes = await loadStart(config, prepared.model, prepared.trainer, data.corpus);
+    return { ...prepared, notes: [...prepared.notes, ...notes] };
+  });
 }
 
-/** A training with the weights that its configuration starts from. */
-async function withStart(prepared: PreparedTraining): Promise<PreparedTraining> {
-  const { config, model, trainer, data, notes } = prepared;
+/** Does something with a prepared training, which holds no memory of the device any more where that fails. */
+async function freedOnError<T>({ trainer, model }: PreparedTraining, work: () => Promise<T>): Promise<T> {
   try {
-    return { ...prepared, notes: [...notes, ...(await loadStart(config, model, trainer, data.corpus))] };
+    return await work();
   } catch (error) {
     trainer.dispose();
     model.dispose();
@@ -105,21 +108,14 @@ export class TrainingRun {
     return locked(path, async (lock) => {
       await RunFolder.checkFree(path, config.training);
       const prepared = await prepareNewTraining(gpu, config, data);
-      const { model, notes } = prepared;
-      const description = model.description();
-      const text = (name: string) => new TextDecoder().decode(description.get(name));
-      const content = {
-        config: text(modelFileNames.config),
-        sourceVocabulary: text(modelFileNames.sourceVocabulary),
-        targetVocabulary: text(modelFileNames.targetVocabulary),
-        ...(description.has(modelFileNames.characterVocabulary) && {
-          characterVocabulary: text(modelFileNames.characterVocabulary),
-        }),
-      };
-      const folder = await RunFolder.create(path, content, config.training);
-      const run = new TrainingRun(prepared, folder, lock, originOf(gpu, data.text), notes);
-      await run.#logStart();
-      return run;
+      return freedOnError(prepared, async () => {
+        const content = contentOf(prepared.model);
+        const folder = await RunFolder.create(path, content, config.training);
+        const origin = originOf(gpu, data.text);
+        const run = new TrainingRun(prepared, folder, lock, origin, prepared.notes);
+        await run.#logStart();
+        return run;
+      });
     });
   }
 
@@ -139,22 +135,25 @@ export class TrainingRun {
         (await folder.steps()).length > 0 ? await folder.loadCheckpoint('latest') : undefined;
       const old = checkpoint?.files.get(originName);
       if (old) notes.push(...compareOrigins(old, origin, data.text));
-      let prepared = await prepareTraining(gpu, config, data, await vocabulariesOf(folder, config));
-      const { model, trainer } = prepared;
-      if (checkpoint) {
-        const { step, files, warnings } = checkpoint;
-        restoreCheckpoint(model, trainer, files, join(path, 'checkpoints', String(step)));
-        await folder.rewindTo(step);
-        notes.push(...warnings, `going on from update ${step}`);
-      } else {
-        prepared = await withStart(prepared);
-        await folder.rewindTo(-1);
-        notes.push('the run has no checkpoint yet: starting from the beginning');
-      }
-      if (changedKeys(before, config).length > 0) await folder.replaceConfig(formatConfig(config));
-      const run = new TrainingRun(prepared, folder, lock, origin, [...prepared.notes, ...notes]);
-      await run.#logStart();
-      return run;
+      const prepared = await prepareTraining(gpu, config, data, await vocabulariesOf(folder, config));
+      return freedOnError(prepared, async () => {
+        const { model, trainer } = prepared;
+        const own = [...prepared.notes];
+        if (checkpoint) {
+          const { step, files, warnings } = checkpoint;
+          restoreCheckpoint(model, trainer, files, join(path, 'checkpoints', String(step)));
+          await folder.rewindTo(step);
+          notes.push(...warnings, `going on from update ${step}`);
+        } else {
+          own.push(...(await loadStart(config, model, trainer, data.corpus)));
+          await folder.rewindTo(-1);
+          notes.push('the run has no checkpoint yet: starting from the beginning');
+        }
+        if (changedKeys(before, config).length > 0) await folder.replaceConfig(formatConfig(config));
+        const run = new TrainingRun(prepared, folder, lock, origin, [...own, ...notes]);
+        await run.#logStart();
+        return run;
+      });
     });
   }
 
@@ -244,6 +243,19 @@ async function locked<T>(path: string, work: (lock: RunLock) => Promise<T>): Pro
     await lock.release();
     throw error;
   }
+}
+
+/** What a run folder keeps of a model besides its weights. */
+function contentOf(model: AnyModel): RunContent {
+  const description = model.description();
+  const text = (name: string) => new TextDecoder().decode(description.get(name));
+  const { config, sourceVocabulary, targetVocabulary, characterVocabulary } = modelFileNames;
+  return {
+    config: text(config),
+    sourceVocabulary: text(sourceVocabulary),
+    targetVocabulary: text(targetVocabulary),
+    ...(description.has(characterVocabulary) && { characterVocabulary: text(characterVocabulary) }),
+  };
 }
 
 async function configOf(folder: RunFolder): Promise<Config> {
