@@ -88,7 +88,7 @@ export function restoreCheckpoint(
     }
     return;
   }
-  if (!resetOptimizer) trainer.engine.restore({ ...trainer.engine.state, updates: state.engine.updates });
+  if (!resetOptimizer) trainer.engine.continueFrom(state.engine);
   if (!resetScheduler) trainer.restoreSchedule(state.schedule);
 }
 

@@ -133,6 +133,16 @@ export class TrainingEngine {
     this.#epoch = undefined;
   }
 
+  /**
+   * Counts updates on from another run, whose weights and moments are here already. All of its parameters have been
+   * trained, whatever groups this run parts them into, so no group's steps begin anew when it is released.
+   */
+  continueFrom({ updates, stepOffsets = {} }: EngineState): void {
+    const groups = parameterGroups(this.#options.parameterGroups ?? [], this.#network.parameters.places, 1);
+    const offsets = groups.map(({ name }) => [name, stepOffsets[name] ?? 0] as const);
+    this.restore({ updates, microSteps: this.#microSteps, stepOffsets: Object.fromEntries(offsets) });
+  }
+
   /** To be called before the updates of an epoch (from 1): parameters may be frozen, and released, by epochs. */
   async beginEpoch(epoch: number): Promise<void> {
     if (epoch === this.#epoch) return;

@@ -248,4 +248,21 @@ describe('a checkpoint that does not fit is named, and changes nothing', () => {
     expect(await model.saveWeights()).toEqual(files.get('model.safetensors'));
     end({ model, trainer });
   });
+
+  test('moments that are taken over keep their step counts, also those of parameters that are frozen at first', async () => {
+    const { files, description } = await checkpoint();
+    const model = Seq2Seq.create(
+      gpu,
+      toyConfig({ training: { epochs: 2, parameter_groups: [{ pattern: 'encoder.*', frozen_epochs: 1 }] } }),
+      readModelDescription(description).vocabularies,
+    );
+    const trainer = await model.trainer(model.encodeTraining(toyTraining));
+    restoreCheckpoint(model, trainer, files, 'runs/x', { startOver: true });
+    const { updates } = trainer.engine.state;
+    expect(updates).toBeGreaterThan(0);
+    for await (const _ of trainer.run());
+    expect(trainer.engine.state.updates).toBeGreaterThan(updates);
+    expect(trainer.engine.state.stepOffsets).toEqual({ 'encoder.*': 0, '*': 0 });
+    end({ model, trainer });
+  });
 });
