@@ -1,18 +1,26 @@
 /**
  * Speed of every matmul kernel on the shapes that training is made of, and of what the plan chooses for them.
  *
- *   node bench/run.mjs matmul-explore [adapter] [turns]
+ *   node bench/run.mjs matmul-explore [adapter] [turns] [shapes] [variants]
  *
- * The variants take turns, so that a busy machine is unfair to all alike, and the fastest turn counts. Two figures each:
- * GFLOP/s of processor time times the number of processors, which other programs disturb little, and of wall time.
+ * `shapes` is a regular expression for their titles, such as 'NT 64x|1024x1024x1024'; `variants` one for the plan's
+ * variants; without them all shapes run, and the variants that may win on the kind of adapter. The variants take turns, so
+ * that a busy machine is unfair to all alike, and the fastest turn counts. Two figures each: GFLOP/s of processor time times
+ * the number of processors, which other programs disturb little (on software adapters; on a GPU it means nothing), and of
+ * wall time.
  */
 import { cpus } from 'node:os';
-import { packParams, type ShaderName, shaderInfo } from '../src/gpu/shader.ts';
+import { packParams, shaderInfo } from '../src/gpu/shader.ts';
 import { openGpu } from '../src/node/open-gpu.ts';
-import { chooseMatmul, type MatmulPlan, type MatmulShape } from '../src/ops/matmul-plan.ts';
+import {
+  chooseMatmul,
+  type MatmulOperands,
+  type MatmulPlan,
+  matmulVariants,
+  planMatmul,
+} from '../src/ops/matmul-plan.ts';
 
 type Mode = 'nn' | 'nt' | 'tn';
-type Kernel = { name: ShaderName; entry: string; rows: number; lanes: number };
 
 const shapes: readonly [Mode, m: number, n: number, k: number, batch?: number][] = [
   ['nt', 1280, 1024, 256], // x·Wᵀ of all time steps
@@ -32,8 +40,14 @@ const shapes: readonly [Mode, m: number, n: number, k: number, batch?: number][]
   ['nn', 1024, 1024, 1024],
 ];
 
-const [adapter = 'auto', turns = '15'] = process.argv.slice(2);
+const [adapter = 'auto', turns = '15', wantedShapes = '', wantedVariants] = process.argv.slice(2);
 const gpu = await openGpu({ adapter });
+const usual = gpu.software ? /^(plain|quads)$/ : /./;
+const variants = matmulVariants.filter((name) => {
+  return (
+    (wantedVariants ? new RegExp(wantedVariants) : usual).test(name) && (gpu.subgroups || name !== 'quads')
+  );
+});
 const { device } = gpu;
 const usage = { copyDst: 0x8, uniform: 0x40, storage: 0x80 };
 const elements = 1 << 22;
@@ -46,33 +60,22 @@ for (const operand of [a, b]) device.queue.writeBuffer(operand, 0, values);
 console.log(
   `${gpu.report.name}, ${turns} turns; GFLOP/s by processor time × ${cpus().length} | by wall time\n`,
 );
-console.log('| shape | matmul | matmul-quad | matmul-quad-vec4 | chosen |\n|---|---|---|---|---|');
+console.log(`| shape | ${variants.join(' | ')} | chosen |\n|---|${variants.map(() => '---|').join('')}---|`);
 
 for (const [mode, m, n, k, batch = 1] of shapes) {
-  const shape: MatmulShape = {
-    m,
-    n,
-    k,
-    batch,
-    aOffset: 0,
-    aBatch: m * k,
-    ...(mode[0] === 'n' ? { aRow: k, aCol: 1 } : { aRow: 1, aCol: m }),
-    bOffset: 0,
-    bBatch: k * n,
-    ...(mode[1] === 'n' ? { bRow: n, bCol: 1 } : { bRow: 1, bCol: k }),
-    software: gpu.software,
-    subgroups: gpu.subgroups,
-  };
-  const plan: MatmulPlan = chooseMatmul(shape);
-  const { lanes } = plan.constants;
-  const kernels: Kernel[] = [{ name: 'matmul', entry: 'main', rows: 8, lanes }];
-  if (gpu.subgroups) {
-    kernels.push({ name: 'matmul-quad', entry: 'main', rows: 16, lanes });
-    kernels.push({ name: 'matmul-quad-vec4', entry: mode, rows: 16, lanes });
-  }
+  const title = `${mode.toUpperCase()} ${m}x${n}x${k}${batch > 1 ? `, batch ${batch}` : ''}`;
+  if (!new RegExp(wantedShapes, 'i').test(title)) continue;
+  const aStrides = mode[0] === 'n' ? { aRow: k, aCol: 1 } : { aRow: 1, aCol: m };
+  const bStrides = mode[1] === 'n' ? { bRow: n, bCol: 1 } : { bRow: 1, bCol: k };
+  const batches = { aOffset: 0, aBatch: m * k, bOffset: 0, bBatch: k * n };
+  const operands = { m, n, k, batch, ...batches, ...aStrides, ...bStrides };
+  const shape = { ...operands, ...gpu.traits };
   const flops = 2 * m * n * k * batch;
   const contestants = await Promise.all(
-    kernels.map(async (kernel) => ({ kernel, turn: await prepare(kernel, shape), cpu: 0, wall: 0 })),
+    variants.map(async (name) => {
+      const turn = await prepare(planMatmul(name, shape)!, operands);
+      return { name, turn, cpu: 0, wall: 0 };
+    }),
   );
   for (let turn = 0; turn < Number(turns); turn++) {
     for (const contestant of contestants) {
@@ -81,22 +84,19 @@ for (const [mode, m, n, k, batch = 1] of shapes) {
       contestant.wall = Math.max(contestant.wall, flops / wall);
     }
   }
-  const cell = (name: string) => {
-    const found = contestants.find(({ kernel }) => kernel.name === name);
-    return found ? `${(found.cpu / 1e9).toFixed(1)} \\| ${(found.wall / 1e9).toFixed(1)}` : '–';
-  };
-  const cells = ['matmul', 'matmul-quad', 'matmul-quad-vec4'].map(cell);
-  const title = `${mode.toUpperCase()} ${m}×${n}×${k}${batch > 1 ? `, batch ${batch}` : ''}`;
-  console.log(`| ${[title, ...cells, `${plan.kernel}/${plan.entry}`].join(' | ')} |`);
+  const cells = contestants.map(
+    ({ cpu, wall }) => `${(cpu / 1e9).toFixed(1)} \\| ${(wall / 1e9).toFixed(1)}`,
+  );
+  console.log(`| ${[title, ...cells, chooseMatmul(shape).variant].join(' | ')} |`);
 }
 gpu.check();
 
 /** A function that runs one turn, of some milliseconds, and returns the seconds of one dispatch. */
-async function prepare(kernel: Kernel, shape: MatmulShape) {
-  const { m, n, batch } = shape;
-  const info = shaderInfo(kernel.name);
-  const { pipeline, layout } = await gpu.kernel(info, kernel.entry, { lanes: kernel.lanes });
-  const fields = packParams(info, { ...shape, cBatch: m * n, cRow: n, software: 0, subgroups: 0 });
+async function prepare(plan: MatmulPlan, operands: MatmulOperands) {
+  const { m, n } = operands;
+  const info = shaderInfo(plan.kernel);
+  const { pipeline, layout } = await gpu.kernel(info, plan.entry, plan.constants);
+  const fields = packParams(info, { ...operands, cBatch: m * n, cRow: n });
   const params = device.createBuffer({ size: fields.byteLength, usage: usage.uniform | usage.copyDst });
   device.queue.writeBuffer(params, 0, fields);
   const bindings = [params, a, b, a, c].map((buffer, binding) => ({ binding, resource: { buffer } }));
@@ -106,9 +106,7 @@ async function prepare(kernel: Kernel, shape: MatmulShape) {
     const pass = encoder.beginComputePass();
     pass.setPipeline(pipeline);
     pass.setBindGroup(0, group);
-    for (let i = 0; i < count; i++) {
-      pass.dispatchWorkgroups(Math.ceil(n / (4 * kernel.lanes)), Math.ceil(m / kernel.rows), batch);
-    }
+    for (let i = 0; i < count; i++) pass.dispatchWorkgroups(...plan.workgroups);
     pass.end();
     const commands = encoder.finish();
     const [start, before] = [performance.now(), process.cpuUsage()];

@@ -65,6 +65,7 @@ export {
 export { type AdapterReport, type AdapterSource, describeAdapter } from './gpu/adapter-report.ts';
 export { type DefinedShader, defineShader } from './gpu/define-shader.ts';
 export { Gpu } from './gpu/gpu.ts';
+export { parseTuning, type Tuning } from './gpu/tuning.ts';
 export type { Fit, FitOptions, FitReport, FitResult } from './models/fit.ts';
 export {
   type AnyModel,
@@ -99,6 +100,7 @@ export { tracePicture } from './models/trace-picture.ts';
 export { type ModelConfig, type ModelType, resolveModelConfig } from './nn/model-config.ts';
 export type { Cell, CellBackwardStep, CellForwardStep, CellStep } from './ops/cells/cell.ts';
 export { type CellChoice, type CellMaker, cells } from './ops/cells/registry.ts';
+export { type ProbeOptions, probeMatmul } from './ops/matmul-probe.ts';
 export { formatConfig, type ParseOptions, parseConfig } from './train/config/parse.ts';
 export { type PartialConfig, resolveConfig } from './train/config/resolve-config.ts';
 export type { Config, DataConfig, SideConfig, TestingConfig, TrainingConfig } from './train/config/types.ts';

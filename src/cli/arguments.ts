@@ -59,6 +59,11 @@ export const fastOption = {
   help: 'Let Dawn check nothing (validation, bounds): the same results, sooner; not for your own shaders',
 } as const satisfies OptionSpec;
 
+export const tuneOption = {
+  value: 'HOW',
+  help: 'How kernels are chosen: probe (timed once, then cached), rule, or auto (default): probe on a GPU',
+} as const satisfies OptionSpec;
+
 /** Throws UsageError, naming what is wrong, where the arguments are not what the command takes. */
 export function parseCommandLine(
   { name, argument, text, options }: Command,

@@ -1,13 +1,20 @@
 /** What the subcommands share: opening the device with a word about it, and stopping in good order. */
+import { UsageError } from '../errors.ts';
 import type { AdapterReport } from '../gpu/adapter-report.ts';
 import type { Gpu } from '../gpu/gpu.ts';
 import { openGpu } from '../node/open-gpu.ts';
 
 /** Opens the device and says on standard error which one it is. */
-export async function openDevice(adapter: string | undefined, fast = false): Promise<Gpu> {
-  const gpu = await openGpu({ fast, ...(adapter !== undefined && { adapter }) });
+export async function openDevice(adapter: string | undefined, fast = false, tune?: string): Promise<Gpu> {
+  const gpu = await openGpu({ fast, tune: tuneMode(tune), ...(adapter !== undefined && { adapter }) });
   for (const line of adapterLines(gpu.report)) say(line);
   return gpu;
+}
+
+function tuneMode(tune: string | undefined): 'rule' | 'probe' | 'auto' {
+  if (tune === undefined || tune === 'auto') return 'auto';
+  if (tune === 'rule' || tune === 'probe') return tune;
+  throw new UsageError(`--tune is probe, rule or auto, not ${tune}`);
 }
 
 /** Which adapter runs; for a slow one also how to get a faster one, in short. */

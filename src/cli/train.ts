@@ -12,7 +12,7 @@ import { parseConfig } from '../train/config/parse.ts';
 import { resolvePaths } from '../train/config/resolve-paths.ts';
 import type { Config } from '../train/config/types.ts';
 import type { EndReason, Validation } from '../train/reports.ts';
-import { adapterOption, command, fastOption } from './arguments.ts';
+import { adapterOption, command, fastOption, tuneOption } from './arguments.ts';
 import { evaluationText } from './eval-text.ts';
 import { memoryText } from './memory-text.ts';
 import { TrainingProgress } from './progress.ts';
@@ -38,6 +38,7 @@ docs/configuration.md lists).`,
     'dump-plan': { help: 'Print the recorded plan of the largest batch and stop; writes nothing' },
     adapter: adapterOption,
     fast: fastOption,
+    tune: tuneOption,
   },
   examples: [
     { line: 'train recipes/quickstart.yaml' },
@@ -52,19 +53,19 @@ docs/configuration.md lists).`,
     const { config, folder } = await locateRun(path, options);
     if (options['dry-run']) {
       const data = await loadTrainingData(config);
-      using gpu = await openDevice(options.adapter, options.fast);
+      using gpu = await openDevice(options.adapter, options.fast, options.tune);
       process.stdout.write(memoryText(await estimateTraining(gpu, config, data)));
       return;
     }
     if (options['dump-plan']) {
       const data = await loadTrainingData(config);
-      using gpu = await openDevice(options.adapter, options.fast);
+      using gpu = await openDevice(options.adapter, options.fast, options.tune);
       const { trainer } = await prepareNewTraining(gpu, config, data);
       process.stdout.write(`${await trainer.describePlan()}\n`);
       return;
     }
     const data = await (options.resume ? readForResume : readForNewRun)(config, folder);
-    using gpu = await openDevice(options.adapter, options.fast);
+    using gpu = await openDevice(options.adapter, options.fast, options.tune);
     const run = await TrainingRun[options.resume ? 'resume' : 'create'](gpu, config, data, folder);
     try {
       for (const note of run.notes) say(note);

@@ -89,7 +89,7 @@ class ForwardSession {
     const random = persistentTensor(gpu, 'forward random', [4], 'u32');
     const kept = new Map<string, Tensor>();
     const dispose = () => [...Object.values(sources), random, ...kept.values()].forEach(destroyTensor);
-    const tape = new Tape({ software: gpu.software, subgroups: gpu.subgroups, training: false });
+    const tape = new Tape({ ...gpu.traits, training: false });
     try {
       for (const [name, tensor] of Object.entries(record(tape, sources, random))) {
         if (!tensor) continue;

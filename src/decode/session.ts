@@ -86,8 +86,8 @@ export class DecodeSession {
   ): Promise<DecodeSession> {
     const session = new DecodeSession(gpu, network, shape);
     const name = `B${shape.B} S${shape.S}`;
-    const encode = new Tape({ software: gpu.software, subgroups: gpu.subgroups, training: false });
-    const chunk = new Tape({ software: gpu.software, subgroups: gpu.subgroups, training: false });
+    const encode = new Tape({ ...gpu.traits, training: false });
+    const chunk = new Tape({ ...gpu.traits, training: false });
     try {
       session.#recordEncode(encode);
       session.#recordChunk(chunk);

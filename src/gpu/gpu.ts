@@ -6,6 +6,7 @@ import { type CoupletError, DeviceLostError, KernelError, LimitsError } from '..
 import type { AdapterReport } from './adapter-report.ts';
 import { compilePipeline, type Kernel } from './compile.ts';
 import type { ShaderInfo } from './shader.ts';
+import type { Tuning } from './tuning.ts';
 
 const scratchUsage = 0x0004 | 0x0008 | 0x0080; // COPY_SRC | COPY_DST | STORAGE
 const stagingUsage = 0x0001 | 0x0008; // MAP_READ | COPY_DST
@@ -15,6 +16,8 @@ const largestKeptStaging = 2 ** 24;
 export class Gpu {
   readonly device: GPUDevice;
   readonly report: AdapterReport;
+  /** What was measured on this device, for kernels that come in variants. Plans recorded later go by it. */
+  tuning: Tuning | undefined;
   readonly #owns: boolean;
   readonly #kernels = new WeakMap<ShaderInfo, Map<string, Promise<Kernel>>>();
   readonly #staging = new Map<number, GPUBuffer[]>();
@@ -55,6 +58,11 @@ export class Gpu {
   /** Lanes can exchange values; kernels that want to come in a variant of their own. */
   get subgroups(): boolean {
     return this.report.features.includes('subgroups');
+  }
+
+  /** What a tape needs to know of the device. */
+  get traits(): { software: boolean; subgroups: boolean; tuning: Tuning | undefined } {
+    return { software: this.software, subgroups: this.subgroups, tuning: this.tuning };
   }
 
   /** Throws what went wrong on the device since it was opened. Call it before trusting a result. */

@@ -6,12 +6,15 @@ import { AdapterError } from '../errors.ts';
 import { reportAdapter } from './adapter-report.ts';
 import { Gpu } from './gpu.ts';
 import { type DeviceOptions, messageOf, requestDevice } from './request-device.ts';
+import type { Tuning } from './tuning.ts';
 
 export type OpenGpuOptions = DeviceOptions & {
   /** A device to use instead of opening one. It stays the caller's: disposing the Gpu does not destroy it. */
   device?: GPUDevice;
   /** Which GPU where a machine has two; `high-performance` unless told otherwise. */
   powerPreference?: GPUPowerPreference;
+  /** What an earlier probe (`probeMatmul`) found out about this device; without it rules choose among kernels. */
+  tune?: Tuning;
 };
 
 const browserAdvice =
@@ -23,7 +26,12 @@ const browserAdvice =
  * below WebGPU's default limits.
  */
 export async function openGpu(options: OpenGpuOptions = {}): Promise<Gpu> {
-  if (options.device) return adoptDevice(options.device);
+  const gpu = options.device ? adoptDevice(options.device) : await openOwn(options);
+  gpu.tuning = options.tune;
+  return gpu;
+}
+
+async function openOwn(options: OpenGpuOptions): Promise<Gpu> {
   // `navigator.gpu` is typed as always there; it is missing in older browsers and on insecure pages.
   const gpu = (globalThis.navigator as Partial<Navigator> | undefined)?.gpu;
   if (!gpu) throw new AdapterError(missingWebGpu(globalThis.isSecureContext));

@@ -4,13 +4,15 @@ import { reportAdapter } from '../gpu/adapter-report.ts';
 import { Gpu } from '../gpu/gpu.ts';
 import { adoptDevice, type OpenGpuOptions as CommonOptions } from '../gpu/open-browser.ts';
 import { messageOf, requestDevice } from '../gpu/request-device.ts';
+import type { Tuning } from '../gpu/tuning.ts';
 import { fasterThan, type Missing, nothingOpened } from './adapter-advice.ts';
 import { type Machine, searchAdapters } from './adapters.ts';
 import { loadDawn } from './dawn.ts';
 import { installedSwiftShader } from './swiftshader.ts';
+import { cachedTuning } from './tuning-cache.ts';
 import { driverManifests, ensureVulkanLoader } from './vulkan-loader.ts';
 
-export type OpenGpuOptions = CommonOptions & {
+export type OpenGpuOptions = Omit<CommonOptions, 'tune'> & {
   /**
    * Which adapter: `auto` (a GPU, else the system's software Vulkan, else SwiftShader from npm), `hardware`, `system`
    * or `lavapipe` (the system's software Vulkan), `swiftshader`, or a part of an adapter's name. Where it is not
@@ -23,6 +25,12 @@ export type OpenGpuOptions = CommonOptions & {
    * not. Results are the same. Default: false.
    */
   fast?: boolean;
+  /**
+   * How kernels that come in variants are chosen: `rule` (the default) goes by what is known of such devices; `probe` times
+   * them once, for some tenths of a second, and keeps the result in the cache folder; `auto` probes GPUs alone, since the
+   * rule is right for CPUs that play one; a `Tuning` is the result of an earlier probe.
+   */
+  tune?: 'rule' | 'probe' | 'auto' | Tuning;
   /** Dawn's toggles for this device, such as `skip_validation`; `-name` turns one off. */
   dawnFeatures?: readonly string[];
 };
@@ -41,8 +49,13 @@ export const fastToggles: readonly string[] = [
  * saying what was tried, why each failed and what to install.
  */
 export async function openGpu(options: OpenGpuOptions = {}): Promise<Gpu> {
-  if (options.device) return adoptDevice(options.device);
-  return await openOn(await thisMachine(), wantedAdapter(options.adapter), options);
+  const gpu = options.device
+    ? adoptDevice(options.device)
+    : await openOn(await thisMachine(), wantedAdapter(options.adapter), options);
+  const { tune = 'rule' } = options;
+  if (typeof tune === 'object') gpu.tuning = tune;
+  else if (tune === 'probe' || (tune === 'auto' && !gpu.software)) gpu.tuning = await cachedTuning(gpu);
+  return gpu;
 }
 
 /** The option, else the environment variable, else `auto`; case does not matter anywhere. */

@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto';
 import type { ParallelText } from '../data/parallel.ts';
 import { DataError } from '../errors.ts';
 import type { Gpu } from '../gpu/gpu.ts';
+import { parseTuning, type Tuning } from '../gpu/tuning.ts';
 import { coupletVersion } from './find-package.ts';
 
 export const originName = 'origin.json';
@@ -13,16 +14,40 @@ export const originName = 'origin.json';
 export interface RunOrigin {
   readonly couplet: string;
   readonly adapter: { readonly name: string; readonly driver: string; readonly backend: string };
+  /** What was measured on the device and chose its kernels; null where rules chose them. */
+  readonly tuning: Tuning | null;
   readonly train: { readonly pairs: number; readonly sha256: string };
 }
 
-export function originOf({ report }: Gpu, train: ParallelText): RunOrigin {
-  const { name, description, backend = '' } = report;
+export function originOf(gpu: Gpu, train: ParallelText): RunOrigin {
   return {
     couplet: coupletVersion(),
-    adapter: { name, driver: description, backend },
+    adapter: adapterOf(gpu),
+    tuning: gpu.tuning ?? null,
     train: { pairs: train.source.length, sha256: sumOf(train) },
   };
+}
+
+function adapterOf({ report }: Gpu): RunOrigin['adapter'] {
+  const { name, description, backend = '' } = report;
+  return { name, driver: description, backend };
+}
+
+/**
+ * Has the kernels chosen as they were when the run of `before` stopped, if this is the device that it ran on: the cache may
+ * have been emptied, and another choice may alter bits.
+ */
+export function adoptTuning(gpu: Gpu, before: Uint8Array): void {
+  const old = readOrigin(before);
+  if (adapterWords(old.adapter) === adapterWords(adapterOf(gpu))) gpu.tuning = parseTuning(old.tuning);
+}
+
+function readOrigin(bytes: Uint8Array): RunOrigin {
+  return JSON.parse(new TextDecoder().decode(bytes)) as RunOrigin;
+}
+
+function adapterWords({ name, driver, backend }: RunOrigin['adapter']): string {
+  return [name, backend, driver].join(', ');
 }
 
 export function formatOrigin(origin: RunOrigin): Uint8Array {
@@ -34,7 +59,7 @@ export function formatOrigin(origin: RunOrigin): Uint8Array {
  * @throws DataError where the training text is another one
  */
 export function compareOrigins(before: Uint8Array, now: RunOrigin, train: ParallelText): string[] {
-  const old = JSON.parse(new TextDecoder().decode(before)) as RunOrigin;
+  const old = readOrigin(before);
   if (old.train.sha256 !== now.train.sha256) {
     throw new DataError(
       `${train.name}: the training text is not what the run began with (${old.train.pairs} pairs then, ` +
@@ -42,11 +67,9 @@ export function compareOrigins(before: Uint8Array, now: RunOrigin, train: Parall
     );
   }
   const notes: string[] = [];
-  const words = ({ name, driver, backend }: RunOrigin['adapter']) => [name, backend, driver].join(', ');
-  if (words(old.adapter) !== words(now.adapter)) {
-    notes.push(
-      `the run was trained on ${words(old.adapter)} so far; on ${words(now.adapter)} results differ in the last digits`,
-    );
+  const [then, here] = [adapterWords(old.adapter), adapterWords(now.adapter)];
+  if (then !== here) {
+    notes.push(`the run was trained on ${then} so far; on ${here} results differ in the last digits`);
   }
   if (old.couplet !== now.couplet) {
     notes.push(`the run was made by Couplet ${old.couplet}; results of ${now.couplet} may differ`);

@@ -20,7 +20,14 @@ import { loadRun } from './load-run.ts';
 import { type PreparedTraining, prepareTraining } from './prepare-training.ts';
 import { type RunContent, RunFolder } from './run-folder.ts';
 import { RunLock } from './run-lock.ts';
-import { compareOrigins, formatOrigin, originName, originOf, type RunOrigin } from './run-origin.ts';
+import {
+  adoptTuning,
+  compareOrigins,
+  formatOrigin,
+  originName,
+  originOf,
+  type RunOrigin,
+} from './run-origin.ts';
 import { loadStart } from './start-weights.ts';
 
 /**
@@ -129,11 +136,12 @@ export class TrainingRun {
       const folder = await RunFolder.resume(path);
       const before = await configOf(folder);
       checkResumable(before, config, path);
-      const origin = originOf(gpu, data.text);
       const notes: string[] = [];
       const checkpoint =
         (await folder.steps()).length > 0 ? await folder.loadCheckpoint('latest') : undefined;
       const old = checkpoint?.files.get(originName);
+      if (old) adoptTuning(gpu, old);
+      const origin = originOf(gpu, data.text);
       if (old) notes.push(...compareOrigins(old, origin, data.text));
       const prepared = await prepareTraining(gpu, config, data, await vocabulariesOf(folder, config));
       return freedOnError(prepared, async () => {

@@ -189,7 +189,8 @@ export class LuongAttention {
     const dOut = this.#tape.gradientTarget(weights.linearOut);
     if (!dOut) return;
     const { ofContext, ofQuery } = outputWeights(dOut.tensor, M);
-    const all = { m: H, k: T * B, a: transposed(flatSteps(projected)), accumulate: dOut.accumulate };
+    const { accumulate } = dOut;
+    const all = { m: H, k: T * B, a: transposed(flatSteps(projected)), accumulate, weightGradient: true };
     recordMatmul(this.#tape, { ...all, n: M, b: flatSteps(this.#context), c: ofContext });
     recordMatmul(this.#tape, { ...all, n: H, b: flatSteps(query), c: ofQuery });
   }

@@ -163,7 +163,8 @@ export function crossEntropy(tape: Tape, options: CrossEntropyOptions): void {
       if (toWeight) {
         const { tensor, accumulate } = toWeight;
         const c = { ...part(chunk), tensor };
-        recordMatmul(tape, { m: chunk.width, n: size, k: rows, a: transposed(d), b: input, c, accumulate });
+        const product = { m: chunk.width, n: size, k: rows, a: transposed(d), b: input, c };
+        recordMatmul(tape, { ...product, accumulate, weightGradient: true });
       }
       if (toBias) {
         const from = { tensor: slopes, offset: 0, row: chunk.width };

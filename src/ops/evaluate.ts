@@ -54,11 +54,7 @@ export async function evaluate<Inputs extends string, Outputs extends string>(
     writeTensor(gpu, tensor, data);
     return tensor;
   };
-  const tape = new Tape({
-    software: gpu.software,
-    subgroups: gpu.subgroups,
-    training: upstream !== undefined,
-  });
+  const tape = new Tape({ ...gpu.traits, training: upstream !== undefined });
   const keep = (label: string, tensor: Tensor): Tensor => {
     const kept = persistent(label, tensor.shape, tensor.dtype);
     recordCopy(tape, tensor, kept);

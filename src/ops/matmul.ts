@@ -3,11 +3,11 @@
  * are the differentiable ops on whole tensors. Which tile runs it is `matmul-plan.ts`'s business.
  */
 import { ShapeError } from '../errors.ts';
-import type { Tape } from '../scheduler/tape.ts';
+import { linearGroups, type Tape } from '../scheduler/tape.ts';
 import type { Tensor } from '../scheduler/tensor.ts';
 import { type Activation, activationCode, recordActivationGradient } from './activation.ts';
 import { recordColumnSum } from './column-sum.ts';
-import { chooseMatmul } from './matmul-plan.ts';
+import { chooseMatmul, splitsOfSum } from './matmul-plan.ts';
 
 /** A matrix somewhere in a tensor: element (z, i, j) lies at `offset + z * batch + i * row + j * column`. */
 export interface Matrix {
@@ -36,6 +36,11 @@ export interface MatmulRecord {
   readonly biasOffset?: number;
   readonly activation?: Activation;
   readonly accumulate?: 0 | 1;
+  /**
+   * The product is the gradient of a weight: where that is faster, its sum over k is cut in parts, which are added up in
+   * order. Its bits then depend on the device and its tuning, but on no chance.
+   */
+  readonly weightGradient?: boolean;
 }
 
 /** The transpose of a matrix: the same memory, rows and columns exchanged. */
@@ -49,7 +54,11 @@ export function transposed(matrix: Matrix): Matrix {
  */
 export function recordMatmul(tape: Tape, record: MatmulRecord): void {
   for (const part of matmulParts(record, mostFlops[tape.software ? 'software' : 'hardware'])) {
-    recordPart(tape, part);
+    const { weightGradient, batch = 1, bias, activation = 'none' } = part;
+    const splittable = weightGradient && batch === 1 && !bias && activation === 'none';
+    const splits = splittable ? splitsOfSum(part, tape) : 1;
+    if (splits > 1) recordSplit(tape, part, splits);
+    else recordPart(tape, part);
   }
 }
 
@@ -101,14 +110,48 @@ function recordPart(tape: Tape, part: MatmulRecord): void {
     accumulate,
     activation: activationCode[activation],
   };
-  const { software, subgroups } = tape;
-  const plan = chooseMatmul({ ...params, batch, software, subgroups });
+  const { software, subgroups, tuning } = tape;
+  const plan = chooseMatmul({ ...params, batch, software, subgroups, tuning });
   const { workgroups, constants } = plan;
   const bindings = { a: a.tensor, b: b.tensor, bias: bias ?? a.tensor, c: c.tensor };
   const call = { bindings, params, workgroups, constants };
-  if (plan.kernel === 'matmul-quad-vec4') tape.dispatch(plan.kernel, plan.entry, call);
+  if (plan.entry === 'main') tape.dispatch(plan.kernel, plan.entry, call);
+  else if (plan.kernel === 'matmul-quad-vec4') tape.dispatch(plan.kernel, plan.entry, call);
   else tape.dispatch(plan.kernel, plan.entry, call);
 }
+
+/** Sums over equal ranges of k as one batched product, the rest of k as another, then the sum of the sums, in order. */
+function recordSplit(tape: Tape, part: MatmulRecord, splits: number): void {
+  const { m, n, k, a, b, c, accumulate = 0 } = part;
+  const chunk = Math.ceil(k / splits / splitMultiple) * splitMultiple;
+  const whole = Math.floor(k / chunk);
+  const count = Math.ceil(k / chunk);
+  const sums = tape.tensor('partial sums', [count, m, n]);
+  const [stepA, stepB] = [chunk * (a.column ?? 1), chunk * b.row];
+  recordPart(tape, {
+    ...{ m, n, k: chunk, batch: whole },
+    a: { ...a, batch: stepA },
+    b: { ...b, batch: stepB },
+    c: { tensor: sums, batch: m * n, row: n },
+  });
+  if (whole < count) {
+    recordPart(tape, {
+      ...{ m, n, k: k - whole * chunk },
+      a: shifted(a, whole * stepA),
+      b: shifted(b, whole * stepB),
+      c: { tensor: sums, offset: whole * m * n, row: n },
+    });
+  }
+  const { groups, stride } = linearGroups(m * n, 64);
+  tape.dispatch('split-sum', 'main', {
+    bindings: { sums, c: c.tensor },
+    params: { m, n, count, cOffset: c.offset ?? 0, cRow: c.row, accumulate, stride },
+    workgroups: groups,
+  });
+}
+
+/** Parts of a sum begin at multiples of this, so that operands stay aligned. */
+const splitMultiple = 16;
 
 export interface MatmulOptions {
   readonly transposeA?: boolean;
@@ -155,7 +198,9 @@ export function matmul(tape: Tape, a: Tensor, b: Tensor, options: MatmulOptions 
       const operands = turned ? { a: transposed(right), b: transposed(left) } : { a: left, b: right };
       const destination = plain(target.tensor);
       const { accumulate } = target;
-      recordMatmul(tape, { m: rows, n: columns, k: inner, batch, ...operands, c: destination, accumulate });
+      const weightGradient = tensor.parameterGradient !== undefined;
+      const gradient = { m: rows, n: columns, k: inner, batch, ...operands, c: destination };
+      recordMatmul(tape, { ...gradient, accumulate, weightGradient });
     };
     write(a, transposeA, dc, transposed(product.b), n);
     write(b, transposeB, transposed(product.a), dc, m);

@@ -43,6 +43,7 @@ function recordInputWeightGradient(tape: Tape, memory: RecurrentMemory, directio
       b: { tensor, offset: slot * batch * width, row: width },
       c: { tensor: target.tensor, offset: column, row: weightIh.dim(1) },
       accumulate: target.accumulate,
+      weightGradient: true,
     });
   }
 }
@@ -64,6 +65,7 @@ function recordRecurrentWeightGradient(tape: Tape, memory: RecurrentMemory, dire
         b: factor,
         c: { tensor: target.tensor, offset: block * hidden * hidden, row: hidden },
         accumulate: target.accumulate,
+        weightGradient: true,
       });
     }
   }

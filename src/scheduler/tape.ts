@@ -16,6 +16,7 @@ import {
   type ShaderInfo,
   shaderInfo,
 } from '../gpu/shader.ts';
+import type { Tuning } from '../gpu/tuning.ts';
 import { type BufferStorage, type DType, type Shape, type Storage, sizeOf, Tensor } from './tensor.ts';
 
 export type Workgroups = readonly [x: number, y?: number, z?: number];
@@ -55,6 +56,8 @@ export interface TapeOptions {
   readonly software: boolean;
   /** The device has the feature `subgroups`; false if not given. */
   readonly subgroups?: boolean;
+  /** What was measured on the device, where anything was. */
+  readonly tuning?: Tuning | undefined;
   /** False: nothing needs a gradient, dropout is off. */
   readonly training: boolean;
 }
@@ -64,6 +67,7 @@ const maxWorkgroups = 65_535;
 export class Tape {
   readonly software: boolean;
   readonly subgroups: boolean;
+  readonly tuning: Tuning | undefined;
   readonly training: boolean;
   readonly dispatches: Dispatch[] = [];
   readonly #backward: (() => void)[] = [];
@@ -72,6 +76,7 @@ export class Tape {
   constructor(options: TapeOptions) {
     this.software = options.software;
     this.subgroups = options.subgroups ?? false;
+    this.tuning = options.tuning;
     this.training = options.training;
   }
 

@@ -1,8 +1,10 @@
 /** Self-tests of matrix products, linear layers, copies and fills. */
-import { recordCopyRows } from '../ops/copy.ts';
+import { recordCopy, recordCopyRows } from '../ops/copy.ts';
 import { evaluate } from '../ops/evaluate.ts';
 import { linear, matmul } from '../ops/functions/matmul.ts';
+import { recordMatmul, transposed } from '../ops/matmul.ts';
 import { product } from '../reference/matmul.ts';
+import { Tape } from '../scheduler/tape.ts';
 import type { TestCase, Variant } from './test-case.ts';
 
 const plain: Variant = { software: true, subgroups: false };
@@ -26,13 +28,52 @@ function matmulCase({ name, variant, sizes, transposeA = false, transposeB = fal
       const b = random.floats(transposeB ? [batch, n, k] : [batch, k, n]);
       const c = random.floats([batch, m, n]);
       const turned = { transposeA, transposeB };
-      const { outputs, gradients } = await matmul(gpu, { a, b }, turned, { c });
       const expected = product(sizes, a.data, b.data, c.data, turned);
+      if (variant.matmul) {
+        const { outputs } = await matmul(gpu, { a, b }, turned);
+        return { values: [outputs, { c: expected.c }] };
+      }
+      const { outputs, gradients } = await matmul(gpu, { a, b }, turned, { c });
       const { bias: _, ...slopes } = expected.gradients;
       return { values: [outputs, { c: expected.c }], gradients: [gradients, slopes] };
     },
   };
 }
+
+/** The tiles that go through workgroup memory; their gradients are other products of the same kernels. */
+function tiledCase(variant: 'tile-64x64' | 'fours-16x32', aligned: boolean): TestCase {
+  const sizes = aligned ? { batch: 2, m: 68, k: 36, n: 76 } : { batch: 2, m: 67, k: 35, n: 73 };
+  return matmulCase({
+    name: `${variant}${aligned ? ' of vectors' : ''}, ${sizes.m}×${sizes.k}×${sizes.n}`,
+    variant: { software: false, subgroups: false, matmul: variant },
+    sizes,
+    transposeB: true,
+  });
+}
+
+const split: TestCase = {
+  kernel: 'matmul',
+  name: 'the gradient of a weight, its sum in parts',
+  async run(gpu, random) {
+    const [m, n, k] = [5, 6, 1300];
+    const [a, b, c] = [random.floats([k, m]), random.floats([k, n]), random.floats([m, n])];
+    const { outputs } = await evaluate(gpu, { a, b, c }, (tape, tensors) => {
+      const tuned = new Tape({ ...gpu.traits, tuning: { kernels: {}, splitWorkgroups: 3 }, training: false });
+      const sum = tape.tensor('sum', [m, n]);
+      recordCopy(tape, tensors.c, sum);
+      recordMatmul(tuned, {
+        ...{ m, n, k, accumulate: 1, weightGradient: true },
+        a: transposed({ tensor: tensors.a, row: m }),
+        b: { tensor: tensors.b, row: n },
+        c: { tensor: sum, row: n },
+      });
+      tape.dispatches.push(...tuned.dispatches);
+      return { sum };
+    });
+    const { c: exact } = product({ batch: 1, m, k, n }, a.data, b.data, c.data, { transposeA: true });
+    return { values: [outputs, { sum: exact.map((value, i) => value + c.data[i]!) }] };
+  },
+};
 
 function linearCase(activation: 'tanh' | 'sigmoid' | 'relu', software: boolean): TestCase {
   return {
@@ -106,6 +147,11 @@ export const productCases: readonly TestCase[] = [
     variant: { software: false, subgroups: true },
     sizes: { ...even, n: 84 },
   }),
+  tiledCase('tile-64x64', true),
+  tiledCase('tile-64x64', false),
+  tiledCase('fours-16x32', true),
+  tiledCase('fours-16x32', false),
+  split,
   linearCase('tanh', true),
   linearCase('sigmoid', false),
   linearCase('relu', false),

@@ -1,6 +1,7 @@
 /** What a self-test is: an op run on the device in one of its variants, and what the float64 reference says. */
 import { Gpu } from '../gpu/gpu.ts';
 import type { FloatTensor, IdTensor } from '../ops/functions/define-op.ts';
+import { type MatmulVariant, onlyVariant } from '../ops/matmul-plan.ts';
 import { PhiloxStream } from '../ops/philox.ts';
 import { type Shape, sizeOf } from '../scheduler/tensor.ts';
 
@@ -21,6 +22,8 @@ export interface Variant {
   readonly software: boolean;
   /** Such variants are left out where the device has no subgroups. */
   readonly subgroups: boolean;
+  /** The variant of matrix products. Absent: the device's own, and no GPU's on a CPU, which takes seconds to compile it. */
+  readonly matmul?: MatmulVariant;
 }
 
 type Numbers = Readonly<Record<string, { readonly data: ArrayLike<number> }>>;
@@ -44,13 +47,16 @@ export class Variants {
   /** Undefined where the device cannot run the variant. */
   get(variant: Variant | undefined): Gpu | undefined {
     const { device, report } = this.#gpu;
-    const { software, subgroups } = variant ?? this.#gpu;
+    const { software, subgroups, matmul }: Variant = variant ?? this.#gpu;
     if (subgroups && !this.#gpu.subgroups) return undefined;
-    const key = `${software} ${subgroups}`;
+    const key = `${software} ${subgroups} ${matmul}`;
     const features = report.features.filter((feature) => subgroups || feature !== 'subgroups');
     const look =
       this.#looks.get(key) ??
       new Gpu(device, { ...report, kind: software ? 'software' : 'hardware', features }, false);
+    const pretended = this.#gpu.software && !software ? (subgroups ? 'quads' : 'plain') : undefined;
+    const forced = matmul ?? pretended;
+    look.tuning = forced ? onlyVariant(forced) : this.#gpu.tuning;
     this.#looks.set(key, look);
     return look;
   }

@@ -35,7 +35,7 @@ export class StepPlan {
   ): Promise<StepPlan> {
     const inputs = createBatchTensors(gpu, network, shape);
     const dispose = () => Object.values(inputs).forEach(destroyTensor);
-    const tape = new Tape({ software: gpu.software, subgroups: gpu.subgroups, training });
+    const tape = new Tape({ ...gpu.traits, training });
     const name = `${training ? 'train' : 'evaluate'} ${shapeName(shape)}`;
     try {
       network.recordLoss(tape, inputs, step, loss);

@@ -110,8 +110,7 @@ export class UpdatePlan {
     const dispose = () => {
       for (const { hyper } of trained) destroyTensor(hyper);
     };
-    const { software, subgroups } = this.#gpu;
-    const tape = new Tape({ software, subgroups, training: false });
+    const tape = new Tape({ ...this.#gpu.traits, training: false });
     try {
       recordUpdate(tape, this.#store, {
         optimizer,

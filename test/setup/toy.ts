@@ -1,9 +1,10 @@
 /** A small task and small models for tests of training and decoding: words of many lengths, spelt backwards. */
+
 import type { Batch } from '../../src/data/batches.ts';
 import { evaluationBatches } from '../../src/data/batches.ts';
 import type { ParallelText } from '../../src/data/parallel.ts';
 import type { Gpu } from '../../src/gpu/gpu.ts';
-import { Seq2Seq } from '../../src/models/kinds.ts';
+import { type AnyModel, Seq2Seq } from '../../src/models/kinds.ts';
 import { type PartialConfig, resolveConfig } from '../../src/train/config/resolve-config.ts';
 import type { Config } from '../../src/train/config/types.ts';
 import type { TrainingEngine } from '../../src/train/engine.ts';
@@ -80,7 +81,7 @@ export function toyBatches(model: Seq2Seq, size: number, text: ParallelText = to
 
 /** Weights and moments, by name. */
 export async function everythingOf(
-  model: Seq2Seq,
+  model: AnyModel,
   engine?: TrainingEngine,
 ): Promise<Map<string, Float32Array>> {
   const all = new Map<string, Float32Array>(await model.network.parameters.read());

@@ -90,6 +90,7 @@ export const concat: Score = {
           b: flatSteps(query),
           c: { tensor: dWeight.tensor, row: H },
           accumulate: dWeight.accumulate,
+          weightGradient: true,
         });
       },
     };
