@@ -48,9 +48,13 @@ const hopefulOnCpu: readonly MatmulVariant[] = ['quads', 'plain'];
 const deep: Shape = { m: 256, n: 256, k: 4096, batch: 1 };
 const splits = [0, 64, 128, 256, 512] as const;
 
+/**
+ * How long a turn should be in milliseconds, so that submitting it weighs little, and how many a variant has, of which the
+ * fastest counts: other programs share a processor more than a GPU.
+ */
+const pace = { hardware: { milliseconds: 1, turns: 3 }, software: { milliseconds: 2, turns: 8 } } as const;
 /** What takes the place of a rule must be faster by this. */
 const worthwhile = 0.97;
-const turns = 3;
 
 /** Times the variants on `gpu`. It changes nothing: set `gpu.tuning` to the result. */
 export async function probeMatmul(gpu: Gpu, options: ProbeOptions = {}): Promise<Tuning> {
@@ -58,7 +62,7 @@ export async function probeMatmul(gpu: Gpu, options: ProbeOptions = {}): Promise
   const start = performance.now();
   const budget = options.budget ?? (software ? 1500 : 300);
   const late = () => performance.now() - start > budget;
-  const bench = new Bench(gpu, software ? 3 : 1);
+  const bench = new Bench(gpu, software ? pace.software : pace.hardware);
   const kernels: Record<string, string> = {};
   let splitWorkgroups: number = ruledTuning(gpu).splitWorkgroups;
   try {
@@ -89,12 +93,11 @@ class Bench {
   readonly #gpu: Gpu;
   readonly #pool: ScratchPool;
   readonly #tensors: readonly [a: Tensor, b: Tensor, c: Tensor];
-  readonly #milliseconds: number;
+  readonly #pace: { readonly milliseconds: number; readonly turns: number };
 
-  /** `milliseconds`: how long a turn should be, so that submitting it weighs little. */
-  constructor(gpu: Gpu, milliseconds: number) {
+  constructor(gpu: Gpu, pace: { readonly milliseconds: number; readonly turns: number }) {
     this.#gpu = gpu;
-    this.#milliseconds = milliseconds;
+    this.#pace = pace;
     this.#pool = new ScratchPool(gpu);
     const all = [...Object.values(shapes), deep];
     const most = (size: (shape: Shape) => number) =>
@@ -128,10 +131,11 @@ class Bench {
   /** Which of the tunings runs the product fastest: the first, unless another is clearly faster. */
   async fastest(record: MatmulRecord, tunings: readonly Tuning[]): Promise<number> {
     const plans = await Promise.all(tunings.map((tuning) => this.#plan(record, tuning, 1)));
+    const { milliseconds, turns } = this.#pace;
     const counts: number[] = [];
     for (const plan of plans) {
       await this.#time(plan); // compiles on some devices
-      counts.push(Math.max(1, Math.min(50, Math.round(this.#milliseconds / (await this.#time(plan))))));
+      counts.push(Math.max(1, Math.min(50, Math.round(milliseconds / (await this.#time(plan))))));
       plan.dispose();
     }
     const many = await Promise.all(
