@@ -86,7 +86,7 @@ fn outer(sum: Block, rows: vec4f, columns: vec4f) -> Block {
   );
 }
 
-fn multiply(sum: Block, rows: Block, columns: Block) -> Block {
+fn addProduct(sum: Block, rows: Block, columns: Block) -> Block {
   let two = outer(outer(sum, rows[0], columns[0]), rows[1], columns[1]);
   return outer(outer(two, rows[2], columns[2]), rows[3], columns[3]);
 }
@@ -286,10 +286,10 @@ fn eights(
       let below = rowsOf(page, place, 1u, quad);
       let left = columnsOf(page, place, 0u, quad);
       let right = columnsOf(page, place, 1u, quad);
-      sum00 = multiply(sum00, above, left);
-      sum01 = multiply(sum01, above, right);
-      sum10 = multiply(sum10, below, left);
-      sum11 = multiply(sum11, below, right);
+      sum00 = addProduct(sum00, above, left);
+      sum01 = addProduct(sum01, above, right);
+      sum10 = addProduct(sum10, below, left);
+      sum11 = addProduct(sum11, below, right);
     }
     page = 1u - page;
     if (more) {
@@ -342,7 +342,7 @@ fn fours(
     }
     let quads = min(depth, params.k - k + 3u) / 4u;
     for (var quad = 0u; quad < quads; quad++) {
-      sum = multiply(sum, rowsOf(page, place, 0u, quad), columnsOf(page, place, 0u, quad));
+      sum = addProduct(sum, rowsOf(page, place, 0u, quad), columnsOf(page, place, 0u, quad));
     }
     page = 1u - page;
     if (more) {
