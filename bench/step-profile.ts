@@ -1,7 +1,7 @@
 /**
  * Where a training step's time goes: the dispatches of its plan grouped by kernel, each group run alone. On a software
  * adapter times are CPU milliseconds of all threads together, so that a busy machine does not blur them.
- * Usage: see bench/README.md. Sizes come from the command line: B H V S T [bi] as `key=value`.
+ * Usage: see bench/README.md. Sizes come from the command line: B H V S T L [bi feed] as `key=value`.
  */
 
 import { resolveModelConfig } from '../src/nn/model-config.ts';
@@ -23,6 +23,7 @@ const [B, H, V, S, T] = [
   number('T', 20),
 ];
 const E = number('E', H);
+const layers = number('L', 1);
 const bidirectional = given.bi === '1';
 
 const gpu = await openGpu();
@@ -30,6 +31,7 @@ const config = resolveModelConfig({
   encoder: {
     embeddings: { embedding_dim: E },
     hidden_size: bidirectional ? H / 2 : H,
+    num_layers: layers,
     bidirectional,
   },
   decoder: { attention: { score: bidirectional ? 'general' : 'dot' }, input_feeding: given.feed === '1' },

@@ -144,6 +144,7 @@ export class DecodeSession {
       ...(this.#memory && { memory: this.#memory, memoryLengths: this.sources.sourceLengths }),
       ...(this.#context && { context: broadcast(tape, this.#context, first ? 1 : steps) }),
       random: this.random,
+      stepwise: true,
     });
     const firstRow = { tensor: this.tokens, offset: 0, row: B };
     recordCopyRows(tape, { tensor: this.firstToken, offset: 0, row: B }, firstRow, 1, B);

@@ -48,6 +48,8 @@ export interface DecoderInputs extends Omit<DecoderStart, 'context'> {
   readonly context?: Tensor;
   /** u32 [4]: seed and step of the dropout masks. */
   readonly random: Tensor;
+  /** `forward` is called step by step, or `run` with `beforeStep`; so it is with input feeding in any case. */
+  readonly stepwise?: boolean;
 }
 
 /** A layer and what the next one reads of it. */
@@ -136,6 +138,7 @@ export class Decoder {
             memory: inputs.memory!,
             memoryLengths: inputs.memoryLengths!,
             weights: attentionWeights(parameters),
+            stepwise: inputs.stepwise === true || this.#feed !== undefined,
             ...(feedSource && !output && { output: feedSource }),
           });
     this.#undropped = this.#attention?.output ?? input.tensor;

@@ -67,6 +67,7 @@ export function recordDecoder(
     ...contextInput(tape, network, start, T),
     embedded: words.embedded,
     random,
+    stepwise: ownWords,
   });
   if (!ownWords) {
     decoder.run();

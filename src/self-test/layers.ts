@@ -1,4 +1,5 @@
 /** Self-tests of softmax, attention, embedding, dropout, the loss, and the choice of the next token. */
+import { LuongAttention } from '../ops/attention.ts';
 import { evaluate } from '../ops/evaluate.ts';
 import { luongAttention } from '../ops/functions/attention.ts';
 import { crossEntropy } from '../ops/functions/cross-entropy.ts';
@@ -72,6 +73,49 @@ function attentionCase(score: 'dot' | 'general' | 'concat'): TestCase {
     },
   };
 }
+
+/** One step at a time, as decoders with input feeding go; both shapes of the workgroups. */
+const attentionStepCase = (software: boolean): TestCase => ({
+  kernel: 'attention',
+  name: `step by step${software ? ', CPU variant' : ''}`,
+  variant: { software, subgroups: false },
+  async run(gpu, random) {
+    const [T, B, S, H, M] = [3, 4, 19, 12, 20];
+    const tensors = {
+      query: random.floats([T, B, H]),
+      memory: random.floats([S, B, M]),
+      linearIn: random.floats([H, M], 0.5),
+      linearOut: random.floats([H, M + H], 0.5),
+    };
+    const lengths = { data: Uint32Array.of(19, 0, 17, 2), shape: [B] };
+    const upstream = { output: random.floats([T, B, H]) };
+    const { outputs, gradients } = await evaluate(
+      gpu,
+      { ...tensors, lengths },
+      (tape, { query, memory, lengths, ...weights }) => {
+        const own = { label: 'attention', score: 'general', query, memory, weights, stepwise: true } as const;
+        const attention = new LuongAttention(tape, { ...own, memoryLengths: lengths });
+        for (let step = 0; step < T; step++) attention.forward(step, step + 1);
+        tape.onBackward(() => {
+          for (let step = T - 1; step >= 0; step--) attention.backward(step, step + 1);
+          attention.finishBackward();
+        });
+        return { output: attention.output, weights: attention.weights };
+      },
+      upstream,
+    );
+    const arrays = Object.fromEntries(Object.entries(tensors).map(([name, { data }]) => [name, data]));
+    const sizes = { T, B, S, H, M, A: 0 };
+    const values = attentionReference.attention('general', sizes, arrays, lengths.data);
+    const slopes = attentionReference.attentionGradients('general', sizes, arrays, values, {
+      output: upstream.output.data,
+    });
+    return {
+      values: [outputs, { output: values.output, weights: values.weights }],
+      gradients: [gradients as Readonly<Record<string, { data: ArrayLike<number> }>>, slopes],
+    };
+  },
+});
 
 const embeddingCase = (rows: number): TestCase => ({
   kernel: 'embedding',
@@ -191,6 +235,8 @@ export const layerCases: readonly TestCase[] = [
   attentionCase('dot'),
   attentionCase('general'),
   attentionCase('concat'),
+  attentionStepCase(true),
+  attentionStepCase(false),
   embeddingCase(13),
   embeddingCase(41),
   crossEntropyCase,

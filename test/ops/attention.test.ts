@@ -170,12 +170,12 @@ describe.each(names)('%s', (score) => {
     const lengths = [9, 4, 0];
     const inputs = randomInputs(score, sizes, lengths);
     const upstream = { output: randomFloats(8, [sizes.T, sizes.B, sizes.H]) };
-    const run = async (cuts: readonly number[]) =>
+    const run = async (cuts: readonly number[], stepwise = false) =>
       evaluate(
         await testGpu(),
         inputs,
         (tape, tensors) => {
-          const attention = new LuongAttention(tape, options(score, tensors));
+          const attention = new LuongAttention(tape, { ...options(score, tensors), stepwise });
           for (const [i, end] of cuts.entries()) attention.forward(cuts[i - 1] ?? 0, end);
           tape.onBackward(() => {
             for (const [i, end] of [...cuts.entries()].reverse()) attention.backward(cuts[i - 1] ?? 0, end);
@@ -190,9 +190,11 @@ describe.each(names)('%s', (score) => {
     const expected = reference.attentionGradients(score, sizes, arrays, values, {
       output: upstream.output.data,
     });
-    for (const cuts of [[5], [1, 2, 3, 4, 5], [2, 3, 5]]) {
-      const { outputs, gradients } = await run(cuts);
-      expectClose(outputs.output.data, values.output, forwardTolerance, `output, ${cuts}`);
+    const steps = [1, 2, 3, 4, 5];
+    const runs = [run([5]), run(steps), run([2, 3, 5]), run(steps, true)];
+    for (const { outputs, gradients } of await Promise.all(runs)) {
+      expectClose(outputs.output.data, values.output, forwardTolerance, 'output');
+      expectClose(outputs.weights.data, values.weights, forwardTolerance, 'weights');
       expectGradients(gradients, expected);
     }
   });

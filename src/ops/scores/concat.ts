@@ -15,6 +15,7 @@ const lanes = 64; // as in the shader
 const maxTerms = { software: 2 ** 22, hardware: 2 ** 27 };
 
 export const concat: Score = {
+  product: false,
   keys(tape, memory, weights) {
     return linear(tape, memory, parts(weights).linearContext);
   },

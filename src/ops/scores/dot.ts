@@ -3,6 +3,7 @@ import { recordProductScore } from './product.ts';
 import type { Score } from './score.ts';
 
 export const dot: Score = {
+  product: true,
   keys: (_tape, memory) => memory,
   record: recordProductScore,
 };

@@ -5,6 +5,7 @@ import { recordProductScore } from './product.ts';
 import type { Score } from './score.ts';
 
 export const general: Score = {
+  product: true,
   keys(tape, memory, { linearIn }) {
     if (!linearIn) throw new ShapeError('attention: the general score needs the weight linearIn [H, M]');
     return linear(tape, memory, linearIn);

@@ -45,6 +45,8 @@ export interface RecordedScore {
 }
 
 export interface Score {
+  /** The score is the inner product of query and key. */
+  readonly product: boolean;
   /** Keys [S, B, A] from memory [S, B, M], differentiable; recorded once. Checks memory and weights. */
   keys(tape: Tape, memory: Tensor, weights: AttentionWeights): Tensor;
   record(tape: Tape, operands: ScoreOperands): RecordedScore;
