@@ -69,7 +69,7 @@ describe.each([true, false])('software %s', (software) => {
     { score: 'dot', T: 1, B: 1, S: 1, H: 4, M: 4, lengths: [1] },
     { score: 'dot', T: 3, B: 3, S: 17, H: 64, M: 64, lengths: [16, 0, 17] },
     { score: 'general', T: 2, B: 4, S: 15, H: 12, M: 68, lengths: [15, 1, 0, 8] },
-    { score: 'general', T: 2, B: 2, S: 9, H: 260, M: 20, lengths: [9, 7] },
+    { score: 'general', T: 2, B: 2, S: 9, H: 1028, M: 20, lengths: [9, 7] },
     { score: 'general', T: 2, B: 2, S: 33, H: 36, M: 1028, lengths: [5, 33] },
   ] as const)(
     'values and gradients, $score, T $T, B $B, S $S, H $H, M $M',
