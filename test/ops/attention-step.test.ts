@@ -3,6 +3,7 @@ import { afterEach, describe, expect, test, vi } from 'vitest';
 import { shaderInfo } from '../../src/gpu/shader.ts';
 import { LuongAttention } from '../../src/ops/attention.ts';
 import { evaluate, type Value } from '../../src/ops/evaluate.ts';
+import { onlyVariant } from '../../src/ops/matmul-plan.ts';
 import * as reference from '../../src/reference/attention.ts';
 import { Tape } from '../../src/scheduler/tape.ts';
 import type { Tensor } from '../../src/scheduler/tensor.ts';
@@ -19,6 +20,8 @@ afterEach(() => {
 async function gpuOf(software: boolean) {
   const gpu = await testGpu();
   vi.spyOn(gpu, 'software', 'get').mockReturnValue(software);
+  // The products of GPUs take seconds to compile on a CPU, and are not what is tested here.
+  gpu.tuning = software ? undefined : onlyVariant('plain');
   return gpu;
 }
 
