@@ -30,23 +30,33 @@ export interface Command {
   readonly argument?: { readonly name: string; readonly help: string };
   /** A second one after it, which may be empty. */
   readonly text?: { readonly name: string; readonly help: string };
+  /** Instead of these: as many as one likes, none among them. */
+  readonly names?: { readonly name: string; readonly help: string };
   readonly summary: string;
   /** More about it, for its own help. */
   readonly details?: string;
   readonly options: OptionSpecs;
   readonly examples: readonly { readonly line: string; readonly note?: string }[];
-  run(argument: string, options: Record<string, unknown>, text: string): Promise<void>;
+  run(
+    argument: string,
+    options: Record<string, unknown>,
+    text: string,
+    names?: readonly string[],
+  ): Promise<void>;
 }
 
 interface CommandSpec<Specs extends OptionSpecs> extends Omit<Command, 'options' | 'run'> {
   readonly options: Specs;
-  /** `argument` and `text` are empty where the command takes none. */
-  run(argument: string, options: Options<Specs>, text: string): Promise<void>;
+  /** `argument`, `text` and `names` are empty where the command takes none. */
+  run(argument: string, options: Options<Specs>, text: string, names: readonly string[]): Promise<void>;
 }
 
 /** A command whose options are typed from their specification. */
 export function command<const Specs extends OptionSpecs>(spec: CommandSpec<Specs>): Command {
-  return { ...spec, run: (argument, options, text) => spec.run(argument, options as Options<Specs>, text) };
+  return {
+    ...spec,
+    run: (argument, options, text, names = []) => spec.run(argument, options as Options<Specs>, text, names),
+  };
 }
 
 /** The option that every command with a device has. */
@@ -66,9 +76,9 @@ export const tuneOption = {
 
 /** Throws UsageError, naming what is wrong, where the arguments are not what the command takes. */
 export function parseCommandLine(
-  { name, argument, text, options }: Command,
+  { name, argument, text, names, options }: Command,
   given: readonly string[],
-): { argument: string; text?: string; options: Record<string, unknown> } {
+): { argument: string; text?: string; names: readonly string[]; options: Record<string, unknown> } {
   const see = `; see couplet ${name} --help`;
   const config = Object.fromEntries(
     Object.entries(options).map(([option, { value, repeatable = false }]) => {
@@ -102,13 +112,18 @@ export function parseCommandLine(
   if (argument && first === '')
     throw new UsageError(`${name} needs ${argument.name}: ${argument.help}${see}`);
   if (text && rest[0] === undefined) throw new UsageError(`${name} needs ${text.name}: ${text.help}${see}`);
-  const surplus = argument ? rest[text ? 1 : 0] : positionals[0];
+  const surplus = names ? undefined : argument ? rest[text ? 1 : 0] : positionals[0];
   if (surplus !== undefined) throw new UsageError(`${name}: '${surplus}' is one argument too many${see}`);
   const complete = Object.entries(options).map(([option, { value, repeatable }]) => {
     const absent = repeatable ? [] : value === undefined ? false : undefined;
     return [option, values[option] ?? absent] as const;
   });
-  return { argument: first, ...(text && { text: rest[0]! }), options: Object.fromEntries(complete) };
+  return {
+    argument: argument ? first : '',
+    ...(text && { text: rest[0]! }),
+    names: names ? positionals : [],
+    options: Object.fromEntries(complete),
+  };
 }
 
 /** The command of that name; throws UsageError with the nearest one otherwise. */
@@ -143,7 +158,7 @@ export function overviewHelp(commands: readonly Command[], version: string): str
 
 export function commandHelp(command: Command): string {
   const { summary, details, options, examples } = command;
-  const taken = [command.argument, command.text].filter((one) => one !== undefined);
+  const taken = [command.argument, command.text, command.names].filter((one) => one !== undefined);
   const rows = Object.entries(options).map(([name, { value, repeatable, help }]) => {
     const flag = value === undefined ? `--${name}` : `--${name} ${value}`;
     return [flag, repeatable ? `${help} (may be repeated)` : help] as const;
@@ -159,8 +174,9 @@ export function commandHelp(command: Command): string {
   return `${lines.join('\n')}\n`;
 }
 
-function usage({ name, argument, text }: Command): string {
-  return [name, argument?.name, text?.name].filter((word) => word !== undefined).join(' ');
+function usage({ name, argument, text, names }: Command): string {
+  const many = names && `[${names.name} …]`;
+  return [name, argument?.name, text?.name, many].filter((word) => word !== undefined).join(' ');
 }
 
 function columns(rows: readonly (readonly [string, string])[]): string[] {

@@ -3,6 +3,7 @@
 import { CoupletError, type ErrorCode } from '../errors.ts';
 import { coupletVersion } from '../node/find-package.ts';
 import { commandHelp, findCommand, overviewHelp, parseCommandLine } from './arguments.ts';
+import { benchCommand } from './bench.ts';
 import { doctorCommand } from './doctor.ts';
 import { encodeCommand } from './encode.ts';
 import { evalCommand } from './eval.ts';
@@ -22,6 +23,7 @@ const commands = [
   traceCommand,
   evalCommand,
   experimentCommand,
+  benchCommand,
   doctorCommand,
 ];
 
@@ -47,8 +49,8 @@ async function main(given: readonly string[]): Promise<void> {
     process.stdout.write(commandHelp(command));
     return;
   }
-  const { argument, options, text = '' } = parseCommandLine(command, rest);
-  await command.run(argument, options, text);
+  const { argument, options, text = '', names } = parseCommandLine(command, rest);
+  await command.run(argument, options, text, names);
 }
 
 /** Prints what went wrong and returns the exit code. A user's mistake gets no stack trace. */

@@ -20,6 +20,7 @@ const rooms = [
   'train',
   'models',
   'experiments',
+  'bench',
   'node',
   'cli',
 ];

@@ -1,0 +1,29 @@
+/**
+ * The roofline model (Williams, Waterman & Patterson 2009): a kernel that does `flops` operations on `bytes` bytes can
+ * be no faster than the device's peak, and no faster than its memory times the kernel's intensity.
+ */
+import type { BenchRow, Roofline } from './report.ts';
+
+/** Seconds that the work takes at least. */
+export function rooflineSeconds(
+  { flops, bytes }: { readonly flops: number; readonly bytes: number },
+  { flopsPerSecond, bytesPerSecond }: Roofline,
+): number {
+  return Math.max(flops / flopsPerSecond, bytes / bytesPerSecond);
+}
+
+/** What a row says of work that took so long. */
+export function rated(
+  work: { readonly flops: number; readonly bytes: number },
+  seconds: number,
+  roofline: Roofline,
+): Pick<BenchRow, 'flops' | 'bytes' | 'flopsPerSecond' | 'bytesPerSecond' | 'rooflineShare'> {
+  const { flops, bytes } = work;
+  return {
+    flops,
+    bytes,
+    flopsPerSecond: flops / seconds,
+    bytesPerSecond: bytes / seconds,
+    rooflineShare: rooflineSeconds(work, roofline) / seconds,
+  };
+}

@@ -1,0 +1,116 @@
+/** `couplet bench`: how fast this device runs each kernel and whole steps, and how fast it could at most. */
+import type { Bench, Peer, Subject } from '../bench/bench.ts';
+import { measureRoofline } from '../bench/measure-roofline.ts';
+import { benches } from '../bench/registry.ts';
+import type { BenchReport, BenchRow } from '../bench/report.ts';
+import { runBenches } from '../bench/run.ts';
+import { parseSizes } from '../bench/sizes.ts';
+import { formatRoofline, formatTable } from '../bench/table.ts';
+import { UsageError } from '../errors.ts';
+import { nearest } from '../nn/config/nearest.ts';
+import { writeFileAtomic } from '../node/atomic-files.ts';
+import { coupletVersion, findPackage } from '../node/find-package.ts';
+import { openGpu } from '../node/open-gpu.ts';
+import { adapterOption, command } from './arguments.ts';
+import { formatSeconds } from './progress.ts';
+import { openDevice, say } from './session.ts';
+
+export const benchCommand = command({
+  name: 'bench',
+  names: { name: 'NAME', help: `Which benchmarks; all but those marked * if none is named` },
+  summary: 'Measure kernels and whole steps, and how near they come to what the device can do',
+  details: `${benches.map(({ name, summary, onRequest }) => `  ${(onRequest ? `${name} *` : name).padEnd(14)}${summary}`).join('\n')}
+
+Results are checked against float64 before anything is timed; the exit code is 1 where one is wrong. docs/bench.md says
+what the columns mean.`,
+  options: {
+    json: { value: 'FILE', help: 'Write all figures as JSON' },
+    sizes: {
+      value: 'SIZES',
+      help: 'paper, browser, odd, and dimensions to replace theirs: paper,H=1024 (default: all; no paper in software)',
+    },
+    peers: {
+      help: 'Other libraries at the same work in the same run; needs a checkout with its dependencies',
+    },
+    fast: { help: 'Measure with and without what `--fast` does elsewhere: Dawn without its checks' },
+    adapter: adapterOption,
+  },
+  examples: [
+    { line: 'bench' },
+    { line: 'bench matmul softmax --sizes paper,H=1024' },
+    { line: 'bench lstm --sizes B=32,H=128 --fast --json lstm.json' },
+  ],
+  async run(_, { json, sizes: sizesText, peers: withPeers, fast, adapter }, __, names) {
+    const chosen = chooseBenches(names);
+    parseSizes(sizesText, true); // a mistake shows before a device is opened
+    const started = performance.now();
+    const seconds = () => (performance.now() - started) / 1000;
+    using gpu = await openDevice(adapter);
+    using fastGpu = fast ? await openGpu({ fast, ...(adapter !== undefined && { adapter }) }) : undefined;
+    const sizes = parseSizes(sizesText, gpu.software);
+    const subjects: Subject[] = [];
+    for (const [name, device] of [['couplet', gpu] as const, ['couplet --fast', fastGpu] as const]) {
+      if (!device) continue;
+      const roofline = await measureRoofline(device);
+      say(`${name}: ${formatRoofline(roofline)}`);
+      subjects.push({ name, gpu: device, roofline });
+    }
+    const peers = withPeers ? await loadPeers() : [];
+    const rows: BenchRow[] = [];
+    const tables = new Map<string, BenchRow[]>();
+    await runBenches(
+      chosen,
+      { subjects, peers, sizes, measure: {} },
+      {
+        starts({ bench, title, done, cases }) {
+          const left = done > 0 ? `  ETA ${formatSeconds((seconds() * (cases - done)) / done)}` : '';
+          say(`${formatSeconds(seconds())}  ${done + 1}/${cases}  ${bench.name}: ${title}${left}`);
+        },
+        ends(found) {
+          rows.push(...found);
+          for (const row of found) tables.set(row.bench, [...(tables.get(row.bench) ?? []), row]);
+        },
+      },
+    );
+    for (const peer of peers) peer.dispose();
+    process.stdout.write(
+      `${[...tables.values()].map((table) => formatTable(table).join('\n')).join('\n\n')}\n`,
+    );
+    if (json !== undefined) {
+      const report: BenchReport = {
+        format: 'couplet-bench/1',
+        date: new Date().toISOString(),
+        command: ['couplet', ...process.argv.slice(2)].join(' '),
+        versions: {
+          couplet: coupletVersion(),
+          node: process.version,
+          webgpu: findPackage('webgpu')?.version ?? 'unknown',
+        },
+        devices: subjects.map(({ name, gpu: device, roofline }) => {
+          return { contestant: name, adapter: device.report, roofline };
+        }),
+        seconds: seconds(),
+        rows,
+      };
+      await writeFileAtomic(json, `${JSON.stringify(report, null, 2)}\n`);
+    }
+    if (rows.some(({ outcome }) => outcome === 'wrong' || outcome === 'failed')) process.exitCode = 1;
+  },
+});
+
+/** In the registry's order, all standard ones where none is named. */
+function chooseBenches(names: readonly string[]): readonly Bench[] {
+  const known = benches.map(({ name }) => name);
+  for (const name of names) {
+    if (known.includes(name)) continue;
+    const meant = nearest(name, known);
+    const hint = meant === undefined ? `there are ${known.join(', ')}` : `did you mean ${meant}?`;
+    throw new UsageError(`there is no benchmark '${name}': ${hint}; see couplet bench --help`);
+  }
+  if (names.length === 0) return benches.filter(({ onRequest }) => !onRequest);
+  return benches.filter(({ name }) => names.includes(name));
+}
+
+async function loadPeers(): Promise<readonly Peer[]> {
+  throw new UsageError('--peers: no peers are there');
+}
