@@ -41,7 +41,7 @@ export async function measureRoofline(gpu: Gpu, options: MeasureOptions = {}): P
     }
     contestants.push(...racing);
     const measured = await measure(racing, options);
-    return Math.max(...measured.map(({ seconds }, index) => amounts[index]! / seconds.median));
+    return Math.max(...measured.map(({ seconds }, index) => amounts[index]! / seconds.fastest));
   };
   try {
     const sums = tensor('peak', fmaSize[kind]);

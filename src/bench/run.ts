@@ -1,4 +1,5 @@
 /** Runs benches case by case and says how far it is; a case that throws becomes a row that says why. */
+import { LimitsError } from '../errors.ts';
 import type { Bench, BenchContext } from './bench.ts';
 import type { BenchRow } from './report.ts';
 
@@ -29,8 +30,9 @@ export async function runBenches(
     const found = await one.run().catch((error: unknown): BenchRow[] => {
       const message = error instanceof Error ? error.message : String(error);
       const { title, sizes } = one;
+      const outcome = error instanceof LimitsError ? 'skipped' : 'failed';
       return context.subjects.map(({ name }) => {
-        return { bench: bench.name, title, sizes, contestant: name, outcome: 'failed', message };
+        return { bench: bench.name, title, sizes, contestant: name, outcome, message };
       });
     });
     rows.push(...found);

@@ -18,6 +18,8 @@ export interface Dimensions {
 export interface SizeSet {
   readonly name: string;
   readonly dimensions: Dimensions;
+  /** Sides of square matrices to multiply. */
+  readonly squares: readonly number[];
 }
 
 export const namedSizes = {
@@ -25,6 +27,9 @@ export const namedSizes = {
   browser: { B: 64, S: 20, T: 20, E: 256, H: 256, V: 8000 },
   odd: { B: 13, S: 7, T: 5, E: 33, H: 35, V: 301 },
 } as const satisfies Readonly<Record<string, Dimensions>>;
+
+/** Sides of square matrices, beside the dimensions. */
+const squares = { paper: [2048, 4096], browser: [512, 1024], odd: [67] } as const;
 
 type SizeName = keyof typeof namedSizes;
 const names = Object.keys(namedSizes) as SizeName[];
@@ -55,6 +60,7 @@ export function parseSizes(text: string | undefined, software: boolean): SizeSet
   return [...new Set(used)].map((name) => ({
     name: overridden ? `${name}*` : name,
     dimensions: { ...namedSizes[name], ...overrides },
+    squares: overrides.H === undefined ? squares[name] : [overrides.H],
   }));
 }
 

@@ -78,7 +78,7 @@ export const tuneOption = {
 export function parseCommandLine(
   { name, argument, text, names, options }: Command,
   given: readonly string[],
-): { argument: string; text?: string; names: readonly string[]; options: Record<string, unknown> } {
+): { argument: string; text?: string; names?: readonly string[]; options: Record<string, unknown> } {
   const see = `; see couplet ${name} --help`;
   const config = Object.fromEntries(
     Object.entries(options).map(([option, { value, repeatable = false }]) => {
@@ -121,7 +121,7 @@ export function parseCommandLine(
   return {
     argument: argument ? first : '',
     ...(text && { text: rest[0]! }),
-    names: names ? positionals : [],
+    ...(names && { names: positionals }),
     options: Object.fromEntries(complete),
   };
 }

@@ -23,6 +23,9 @@ export interface Work {
 /** Flops that a transcendental function counts as: about what a polynomial of it takes. */
 export const transcendental = 10;
 
+/** Operations of Philox for one number: ten rounds of two wide products and four exclusive ors make four. */
+export const drawFlops = 30;
+
 /** Some elements of a tensor and what they should be. */
 export interface Sample {
   /** Name of an output; `d x`: the gradient of the input x. */
@@ -53,19 +56,18 @@ export interface KernelCase {
   setup(random: RandomValues): KernelSetup;
 }
 
-/** A bench of kernels from its cases for a set of sizes. `software`: a CPU plays the GPU, so nothing huge. */
+/** A bench of kernels from its cases for a set of sizes. */
 export function kernelBench(spec: {
   readonly name: string;
   readonly summary: string;
-  cases(sizes: SizeSet, software: boolean): readonly KernelCase[];
+  cases(sizes: SizeSet): readonly KernelCase[];
 }): Bench {
   const { name, summary } = spec;
   return {
     name,
     summary,
     cases(context: BenchContext): BenchCase[] {
-      const software = context.subjects.some(({ gpu }) => gpu.software);
-      const cases = context.sizes.flatMap((sizes) => spec.cases(sizes, software));
+      const cases = context.sizes.flatMap((sizes) => spec.cases(sizes));
       return cases.map((one) => ({
         title: one.title,
         sizes: one.sizes,

@@ -35,18 +35,18 @@ export async function runKernel(
   const contestants: Contestant[] = [];
   const rows: BenchRow[] = [];
   try {
-    for (const subject of context.subjects) prepared.push(await prepare(subject, one.title, setup));
+    for (const subject of context.subjects) prepared.push(await prepare(subject, one, setup));
     const expected = setup.check();
+    const samplesOf = { forward: expected.values, backward: expected.gradients ?? [] };
     for (const direction of directions) {
       const work = one[direction];
       if (!work) continue;
       const title = `${one.title}${one.forward && one.backward ? `, ${direction}` : ''}`;
       const row = { bench, title, sizes: one.sizes };
       const racing: Contestant[] = [];
-      const [samples, tolerance] =
-        direction === 'forward'
-          ? [expected.values, valueTolerance]
-          : [expected.gradients ?? [], gradientTolerance];
+      const samples = samplesOf[direction];
+      if (samples.length === 0) throw new Error(`${title}: nothing to check it by`);
+      const tolerance = direction === 'forward' ? valueTolerance : gradientTolerance;
       const errors = new Map<string, number>();
       for (const { subject, plans, tensors } of prepared) {
         const { name, gpu } = subject;
@@ -92,8 +92,9 @@ export async function runKernel(
  * either can be repeated with the values that the other left. (Ops that work in place see their own results when they
  * are repeated; how long they take does not depend on values.)
  */
-async function prepare(subject: Subject, title: string, setup: KernelSetup): Promise<Prepared> {
+async function prepare(subject: Subject, one: KernelCase, setup: KernelSetup): Promise<Prepared> {
   const { gpu } = subject;
+  const { title } = one;
   const owned: Tensor[] = [];
   const plans: Plan[] = [];
   const dispose = () => {
@@ -129,8 +130,9 @@ async function prepare(subject: Subject, title: string, setup: KernelSetup): Pro
     }
     const pin = pinScratch(gpu, owned);
     const all = tape.dispatches.map((dispatch) => pinned(dispatch, pin));
-    const build = async (name: string, dispatches: readonly Dispatch[]) => {
+    const build = async (name: string, dispatches: readonly Dispatch[], needed = true) => {
       const part = new Tape({ software, subgroups, training: false });
+      if (dispatches.length === 0 && needed) throw new Error(`${title}: no kernels to time`);
       part.dispatches.push(...dispatches);
       const plan = await Plan.build(gpu, new ScratchPool(gpu), `${title}/${name}`, part);
       plans.push(plan);
@@ -141,8 +143,8 @@ async function prepare(subject: Subject, title: string, setup: KernelSetup): Pro
     return {
       subject,
       plans: {
-        forward: await build('forward', all.slice(0, split).filter(timed)),
-        backward: await build('backward', all.slice(split).filter(timed)),
+        forward: await build('forward', all.slice(0, split).filter(timed), !!one.forward),
+        backward: await build('backward', all.slice(split).filter(timed), !!one.backward),
       },
       tensors: new Map([...named].map(([name, tensor]) => [name, pin(tensor)])),
       dispose,
