@@ -1,4 +1,6 @@
 /** `couplet bench`: how fast this device runs each kernel and whole steps, and how fast it could at most. */
+import { existsSync, statSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
 import type { Bench, Peer, Subject } from '../bench/bench.ts';
 import { measureRoofline } from '../bench/measure-roofline.ts';
 import { benches } from '../bench/registry.ts';
@@ -42,7 +44,9 @@ what the columns mean.`,
   ],
   async run(_, { json, sizes: sizesText, peers: withPeers, fast, adapter }, __, names) {
     const chosen = chooseBenches(names);
-    parseSizes(sizesText, true); // a mistake shows before a device is opened
+    // Mistakes show before a device is opened.
+    parseSizes(sizesText, true);
+    if (json !== undefined) checkFile(json);
     const started = performance.now();
     const seconds = () => (performance.now() - started) / 1000;
     using gpu = await openDevice(adapter);
@@ -109,6 +113,15 @@ function chooseBenches(names: readonly string[]): readonly Bench[] {
   }
   if (names.length === 0) return benches.filter(({ onRequest }) => !onRequest);
   return benches.filter(({ name }) => names.includes(name));
+}
+
+/** Throws UsageError where no file of that name can be written: it would be a pity after all the measuring. */
+function checkFile(json: string): void {
+  const folder = dirname(resolve(json));
+  if (!existsSync(folder)) throw new UsageError(`--json: there is no folder '${dirname(json)}'`);
+  if (existsSync(json) && statSync(json).isDirectory()) {
+    throw new UsageError(`--json: '${json}' is a folder`);
+  }
 }
 
 async function loadPeers(): Promise<readonly Peer[]> {

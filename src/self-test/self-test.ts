@@ -5,6 +5,7 @@
 import type { Gpu } from '../gpu/gpu.ts';
 import { labelCases } from './labels.ts';
 import { layerCases } from './layers.ts';
+import { peakCases } from './peaks.ts';
 import { productCases } from './products.ts';
 import { recurrentCases } from './recurrence.ts';
 import { samplingCases } from './sampling.ts';
@@ -36,6 +37,7 @@ const cases: readonly TestCase[] = [
   ...labelCases,
   ...samplingCases,
   ...updateCases,
+  ...peakCases,
 ];
 
 /** Two rows a case where it has gradients. A case that fails to run is a row that says why. */

@@ -24,6 +24,22 @@ const cook = command({
 });
 const rest = command({ name: 'rest', summary: 'Do nothing', options: {}, examples: [], run: async () => {} });
 
+const shop = command({
+  name: 'shop',
+  names: { name: 'THING', help: 'what to buy' },
+  summary: 'Buy things',
+  options,
+  examples: [],
+  run: async () => {},
+});
+
+test('a command may take as many names as one likes', () => {
+  expect(parseCommandLine(shop, [])).toMatchObject({ argument: '', names: [] });
+  const given = parseCommandLine(shop, ['salt', '--out', 'bag', 'flour']);
+  expect(given).toMatchObject({ argument: '', names: ['salt', 'flour'], options: { out: 'bag' } });
+  expect(commandHelp(shop)).toContain('couplet shop [THING …]');
+});
+
 const parse = (...given: string[]) => parseCommandLine(cook, given);
 
 test('gives argument and options, complete', () => {

@@ -15,6 +15,7 @@ const commands = [
   'trace',
   'eval',
   'experiment',
+  'bench',
   'doctor',
 ];
 
