@@ -15,7 +15,13 @@ export default defineConfig({
     minify: false,
     emptyOutDir: true,
     lib: {
-      entry: { index: 'src/index.ts', node: 'src/node.ts', ops: 'src/ops.ts', cli: 'src/cli/main.ts' },
+      entry: {
+        index: 'src/index.ts',
+        node: 'src/node.ts',
+        ops: 'src/ops.ts',
+        bench: 'src/bench.ts',
+        cli: 'src/cli/main.ts',
+      },
       formats: ['es'],
     },
     rolldownOptions: {

@@ -6,7 +6,16 @@ const repository = fileURLToPath(new URL('..', import.meta.url));
 
 export default defineConfig({
   base: './',
-  resolve: { alias: { couplet: `${repository}src/index.ts` } },
+  resolve: {
+    alias: [
+      { find: /^couplet\/bench$/, replacement: `${repository}src/bench.ts` },
+      { find: /^couplet$/, replacement: `${repository}src/index.ts` },
+    ],
+  },
   server: { fs: { allow: [repository] } },
-  build: { target: 'es2022', chunkSizeWarningLimit: 1000 },
+  build: {
+    target: 'es2022',
+    chunkSizeWarningLimit: 1000,
+    rolldownOptions: { input: ['index.html', 'bench.html'].map((page) => `${repository}demo/${page}`) },
+  },
 });

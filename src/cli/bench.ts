@@ -1,7 +1,8 @@
 /** `couplet bench`: how fast this device runs each kernel and whole steps, and how fast it could at most. */
 import { existsSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import type { Bench, Peer, Subject } from '../bench/bench.ts';
+import type { Peer, Subject } from '../bench/bench.ts';
+import { chooseBenches } from '../bench/bench-device.ts';
 import { measureRoofline } from '../bench/measure-roofline.ts';
 import { benches } from '../bench/registry.ts';
 import type { BenchReport, BenchRow } from '../bench/report.ts';
@@ -9,7 +10,6 @@ import { runBenches } from '../bench/run.ts';
 import { parseSizes } from '../bench/sizes.ts';
 import { formatRoofline, formatTable } from '../bench/table.ts';
 import { UsageError } from '../errors.ts';
-import { nearest } from '../nn/config/nearest.ts';
 import { writeFileAtomic } from '../node/atomic-files.ts';
 import { coupletVersion, findPackage } from '../node/find-package.ts';
 import { openGpu } from '../node/open-gpu.ts';
@@ -101,19 +101,6 @@ what the columns mean.`,
     if (rows.some(({ outcome }) => outcome === 'wrong' || outcome === 'failed')) process.exitCode = 1;
   },
 });
-
-/** In the registry's order, all standard ones where none is named. */
-function chooseBenches(names: readonly string[]): readonly Bench[] {
-  const known = benches.map(({ name }) => name);
-  for (const name of names) {
-    if (known.includes(name)) continue;
-    const meant = nearest(name, known);
-    const hint = meant === undefined ? `there are ${known.join(', ')}` : `did you mean ${meant}?`;
-    throw new UsageError(`there is no benchmark '${name}': ${hint}; see couplet bench --help`);
-  }
-  if (names.length === 0) return benches.filter(({ onRequest }) => !onRequest);
-  return benches.filter(({ name }) => names.includes(name));
-}
 
 /** Throws UsageError where no file of that name can be written: it would be a pity after all the measuring. */
 function checkFile(json: string): void {

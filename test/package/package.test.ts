@@ -88,7 +88,7 @@ describe('the package', () => {
   test('from the browser entries nothing of Node is reachable', async () => {
     const fromNode = [...(await reachable(join(installed, 'dist'), 'node.js')).values()].flatMap(importsOf);
     expect(fromNode).toEqual(expect.arrayContaining(['node:url', 'webgpu']));
-    for (const entry of ['index.js', 'ops.js']) {
+    for (const entry of ['index.js', 'ops.js', 'bench.js']) {
       const reached = await reachable(join(installed, 'dist'), entry);
       expect(reached.size).toBeGreaterThan(1);
       for (const [file, text] of reached) {

@@ -1,4 +1,5 @@
 /** Values for benches: many, quickly, the same in every run. (Philox would take seconds for a 4096² matrix.) */
+import { Random } from '../../data/random.ts';
 import { type Shape, sizeOf } from '../../scheduler/tensor.ts';
 
 export interface RandomValues {
@@ -8,13 +9,9 @@ export interface RandomValues {
   ids(shape: Shape, low: number, high: number): { data: Uint32Array<ArrayBuffer>; shape: Shape };
 }
 
-/** A 32-bit linear congruential generator (Numerical Recipes' constants); its upper bits are what is used. */
 export function randomTensors(seed = 1): RandomValues {
-  let state = seed >>> 0;
-  const next = () => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-    return state / 2 ** 32;
-  };
+  const random = new Random(seed);
+  const next = () => random.uint32() / 2 ** 32;
   return {
     floats(shape, scale = 1) {
       const data = new Float32Array(sizeOf(shape));
