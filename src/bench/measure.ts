@@ -52,6 +52,7 @@ export async function measure(
   contestants: readonly Contestant[],
   options: MeasureOptions = {},
 ): Promise<Measurement[]> {
+  if (contestants.length === 0) return [];
   const settings = { ...standardMeasure, ...options };
   const entries: { contestant: Contestant; repeats: number; turns: number; times: number[] }[] = [];
   for (const contestant of contestants) {

@@ -43,3 +43,7 @@ test('a clock that stands still does not go on for ever', async () => {
   expect(found!.repeats).toBe(1000);
   expect(found!.seconds.median).toBe(0);
 });
+
+test('where nobody is left to measure, nothing is', async () => {
+  expect(await measure([], options)).toEqual([]);
+});
