@@ -14,7 +14,7 @@ import type { Roofline } from './report.ts';
 const fmaSize = { software: 2 ** 13, hardware: 2 ** 19 };
 const fma = { rounds: 1024, start: 1e-3, factor: 0.999, summand: 1e-3 };
 /** Elements of each of two buffers: beyond the last cache, where the device binds that much. */
-const copySize = { software: 2 ** 24, hardware: 2 ** 26 };
+const copySize = { software: 2 ** 23, hardware: 2 ** 26 };
 
 /** @throws LimitsError where the device cannot hold the buffers */
 export async function measureRoofline(gpu: Gpu, options: MeasureOptions = {}): Promise<Roofline> {
@@ -33,7 +33,7 @@ export async function measureRoofline(gpu: Gpu, options: MeasureOptions = {}): P
     const amounts: number[] = [];
     const racing: Contestant[] = [];
     for (const [name, record] of entries) {
-      const tape = new Tape({ software: gpu.software, subgroups: gpu.subgroups, training: false });
+      const tape = new Tape({ ...gpu.traits, training: false });
       amounts.push(record(tape));
       const plan = await Plan.build(gpu, new ScratchPool(gpu), name, tape);
       plans.push(plan);

@@ -45,7 +45,7 @@ export const standardMeasure = {
 } as const satisfies Required<MeasureOptions>;
 
 /** Repeats of one turn are encoded into one submit: not so many that this takes longer than the work. */
-const mostRepeats = 1000;
+const mostRepeats = 4000;
 
 /** Measures all contestants, one turn each by rotation. Each has run once or twice before its first turn counts. */
 export async function measure(

@@ -13,7 +13,7 @@ import { UsageError } from '../errors.ts';
 import { writeFileAtomic } from '../node/atomic-files.ts';
 import { coupletVersion, findPackage } from '../node/find-package.ts';
 import { openGpu } from '../node/open-gpu.ts';
-import { adapterOption, command } from './arguments.ts';
+import { adapterOption, command, tuneOption } from './arguments.ts';
 import { formatSeconds } from './progress.ts';
 import { openDevice, say } from './session.ts';
 
@@ -35,6 +35,7 @@ what the columns mean.`,
       help: 'Other libraries at the same work in the same run; needs a checkout with its dependencies',
     },
     fast: { help: 'Measure with and without what `--fast` does elsewhere: Dawn without its checks' },
+    tune: tuneOption,
     adapter: adapterOption,
   },
   examples: [
@@ -42,15 +43,17 @@ what the columns mean.`,
     { line: 'bench matmul softmax --sizes paper,H=1024' },
     { line: 'bench lstm --sizes B=32,H=128 --fast --json lstm.json' },
   ],
-  async run(_, { json, sizes: sizesText, peers: withPeers, fast, adapter }, __, names) {
+  async run(_, { json, sizes: sizesText, peers: withPeers, fast, tune, adapter }, __, names) {
     const chosen = chooseBenches(names);
     // Mistakes show before a device is opened.
     parseSizes(sizesText, true);
     if (json !== undefined) checkFile(json);
     const started = performance.now();
     const seconds = () => (performance.now() - started) / 1000;
-    using gpu = await openDevice(adapter);
-    using fastGpu = fast ? await openGpu({ fast, ...(adapter !== undefined && { adapter }) }) : undefined;
+    using gpu = await openDevice(adapter, false, tune);
+    using fastGpu = fast
+      ? await openGpu({ fast, tune: gpu.tuning ?? 'rule', ...(adapter !== undefined && { adapter }) })
+      : undefined;
     const sizes = parseSizes(sizesText, gpu.software);
     const subjects: Subject[] = [];
     for (const [name, device] of [['couplet', gpu] as const, ['couplet --fast', fastGpu] as const]) {

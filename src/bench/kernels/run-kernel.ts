@@ -110,8 +110,7 @@ async function prepare(subject: Subject, one: KernelCase, setup: KernelSetup): P
       writeTensor(gpu, tensor, data);
       return tensor;
     };
-    const { software, subgroups } = gpu;
-    const tape = new Tape({ software, subgroups, training });
+    const tape = new Tape({ ...gpu.traits, training });
     const inputs = Object.fromEntries(
       Object.entries(setup.inputs).map(([name, value]) => [name, place(name, value)]),
     );
@@ -131,7 +130,7 @@ async function prepare(subject: Subject, one: KernelCase, setup: KernelSetup): P
     const pin = pinScratch(gpu, owned);
     const all = tape.dispatches.map((dispatch) => pinned(dispatch, pin));
     const build = async (name: string, dispatches: readonly Dispatch[], needed = true) => {
-      const part = new Tape({ software, subgroups, training: false });
+      const part = new Tape({ ...gpu.traits, training: false });
       if (dispatches.length === 0 && needed) throw new Error(`${title}: no kernels to time`);
       part.dispatches.push(...dispatches);
       const plan = await Plan.build(gpu, new ScratchPool(gpu), `${title}/${name}`, part);
@@ -195,7 +194,8 @@ async function worstSample(
       largest = Number.isNaN(difference) ? Number.POSITIVE_INFINITY : Math.max(largest, difference);
       scale = Math.max(scale, Math.abs(expected[i]!));
     }
-    const error = scale === 0 ? largest : largest / scale;
+    const relative = scale === 0 ? largest : largest / scale;
+    const error = Number.isNaN(relative) ? Number.POSITIVE_INFINITY : relative;
     if (error >= worst.error) worst = { tensor: name, error };
   }
   return worst;
