@@ -63,6 +63,7 @@ what the columns mean.`,
       subjects.push({ name, gpu: device, roofline });
     }
     const peers = withPeers ? await loadPeers() : [];
+    const begun = seconds();
     const rows: BenchRow[] = [];
     const tables = new Map<string, BenchRow[]>();
     await runBenches(
@@ -70,7 +71,8 @@ what the columns mean.`,
       { subjects, peers, sizes, measure: {} },
       {
         starts({ bench, title, done, cases }) {
-          const left = done > 0 ? `  ETA ${formatSeconds((seconds() * (cases - done)) / done)}` : '';
+          const left =
+            done > 0 ? `  ETA ${formatSeconds(((seconds() - begun) * (cases - done)) / done)}` : '';
           say(`${formatSeconds(seconds())}  ${done + 1}/${cases}  ${bench.name}: ${title}${left}`);
         },
         ends(found) {
