@@ -27,13 +27,13 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-async function openPage(before: () => void = () => {}): Promise<Page> {
+async function openPage(before: () => void = () => {}, name = ''): Promise<Page> {
   const page = await browser.newPage({ viewport: { width: 1240, height: 860 } });
   problems = [];
   page.on('pageerror', (error) => problems.push(String(error)));
   page.on('console', (message) => problems.push(message.text()));
   await page.addInitScript(before);
-  await page.goto(server.url);
+  await page.goto(new URL(name, server.url).href);
   return page;
 }
 
@@ -82,6 +82,19 @@ test('says what to do where there is no WebGPU', async () => {
   await page.waitForSelector('#trouble:visible');
   expect(await page.textContent('#trouble-message')).toContain('this browser has no WebGPU');
   expect(await page.isVisible('#workbench')).toBe(false);
+  expect(problems).toEqual([]);
+  await page.close();
+});
+
+test('the page of benchmarks measures what is chosen, in this browser', async () => {
+  const page = await openPage(() => {}, 'bench.html');
+  await page.waitForSelector('#run:enabled');
+  expect(await page.textContent('#device')).toContain('SwiftShader');
+  await page.selectOption('#name', 'column-sum');
+  await page.selectOption('#sizes', 'odd');
+  await page.click('#run');
+  await page.waitForFunction(() => document.getElementById('state')!.textContent?.startsWith('peak '));
+  expect(await page.textContent('#table')).toMatch(/column sum +R 65 N 140 +couplet +[\d.]+ .s .* % {2}\d/);
   expect(problems).toEqual([]);
   await page.close();
 });
