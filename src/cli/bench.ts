@@ -21,7 +21,7 @@ export const benchCommand = command({
   name: 'bench',
   names: { name: 'NAME', help: `Which benchmarks; all but those marked * if none is named` },
   summary: 'Measure kernels and whole steps, and how near they come to what the device can do',
-  details: `${benches.map(({ name, summary, onRequest }) => `  ${(onRequest ? `${name} *` : name).padEnd(14)}${summary}`).join('\n')}
+  details: `${benches.map(({ name, summary, onRequest }) => `  ${(onRequest ? `${name} *` : name).padEnd(18)}${summary}`).join('\n')}
 
 Results are checked against float64 before anything is timed; the exit code is 1 where one is wrong. docs/bench.md says
 what the columns mean.`,
@@ -29,7 +29,7 @@ what the columns mean.`,
     json: { value: 'FILE', help: 'Write all figures as JSON' },
     sizes: {
       value: 'SIZES',
-      help: 'paper, browser, odd, and dimensions to replace theirs: paper,H=1024 (default: all; no paper in software)',
+      help: 'paper, browser, odd; dimensions replace theirs: paper,H=1024 (default: all, in software not paper)',
     },
     peers: {
       help: 'Other libraries at the same work in the same run; needs a checkout with its dependencies',
