@@ -5,6 +5,10 @@
  *
  * Conventions that it enforces, naming the file: group 0 only; at most one uniform, called `params`, at binding 0,
  * a struct of scalar u32/i32/f32 fields; everything else is a storage array; at most 8 storage buffers an entry.
+ *
+ * A line `alias stored = f32;` (any name) says that buffers of this type may hold f16 as well: `src/gpu/stored-as.ts` puts
+ * f16 in its place. Here every such variant is parsed, and from what changes in it each binding gets its `element`: the
+ * name of such a type, or the number type that it always holds.
  */
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -14,6 +18,24 @@ import { WgslReflect } from 'wgsl_reflect/wgsl_reflect.module.js';
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const scalars = new Set(['u32', 'i32', 'f32']);
 const portableStorageBuffers = 8;
+
+/** Of a storage array's type: the number type of its elements, be they scalars or vectors. */
+function numberType(type) {
+  const { name, format } = type.format ?? type;
+  if (format) return format.name;
+  return { f: 'f32', u: 'u32', i: 'i32' }[/^vec[234]([fui])$/.exec(name)?.[1]] ?? name;
+}
+
+/** By binding, the `alias` of f32 that its elements have: whatever is f16 where the alias is. */
+function storedTypes(code) {
+  const aliases = [...code.matchAll(/^alias (\w+) = f32;/gm)].map(([, alias]) => alias);
+  const owners = aliases.flatMap((alias) => {
+    const half = `enable f16; ${code.replace(`alias ${alias} = f32;`, `alias ${alias} = f16;`)}`;
+    const halves = new WgslReflect(half).storage.filter(({ type }) => numberType(type) === 'f16');
+    return halves.map(({ name }) => [name, alias]);
+  });
+  return new Map(owners);
+}
 
 function describe(name, code) {
   const fail = (message) => {
@@ -29,6 +51,7 @@ function describe(name, code) {
     if (!scalars.has(member.type.name)) fail(`params.${member.name} is not a u32, i32 or f32`);
     return { name: member.name, type: member.type.name, offset: member.offset };
   });
+  const stored = storedTypes(code);
   const entries = {};
   for (const entry of reflect.entry.compute) {
     const bindings = {};
@@ -42,7 +65,8 @@ function describe(name, code) {
       if (resource.access !== 'read' && resource.access !== 'read_write') {
         fail(`${resource.name} is not a storage buffer`);
       }
-      bindings[resource.name] = { binding: resource.binding, access: resource.access };
+      const element = stored.get(resource.name) ?? numberType(resource.type);
+      bindings[resource.name] = { binding: resource.binding, access: resource.access, element };
     }
     const count = Object.keys(bindings).length;
     if (count > portableStorageBuffers) fail(`${entry.name} binds ${count} storage buffers, more than 8`);

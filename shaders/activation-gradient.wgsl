@@ -14,10 +14,12 @@ struct Params {
   stride: u32, // elements a row of the grid
 }
 
+alias stored = f32; // or f16
+
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> y: array<f32>;
-@group(0) @binding(2) var<storage, read> dy: array<f32>;
-@group(0) @binding(3) var<storage, read_write> dx: array<f32>;
+@group(0) @binding(1) var<storage, read> y: array<stored>;
+@group(0) @binding(2) var<storage, read> dy: array<stored>;
+@group(0) @binding(3) var<storage, read_write> dx: array<stored>;
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u) {
@@ -25,7 +27,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   if (i >= params.end) {
     return;
   }
-  let value = y[i];
+  let value = f32(y[i]);
   var slope = 1.0;
   if (params.activation == 1u) {
     slope = 1.0 - value * value;
@@ -34,5 +36,5 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   } else if (params.activation == 3u) {
     slope = value * (1.0 - value);
   }
-  dx[i] = dy[i] * slope;
+  dx[i] = stored(f32(dy[i]) * slope);
 }

@@ -28,15 +28,17 @@ struct Params {
   stride: u32, // of forward: elements a row of the grid
 }
 
+alias stored = f32; // or f16
+
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> q: array<f32>;
-@group(0) @binding(2) var<storage, read> k: array<f32>;
+@group(0) @binding(1) var<storage, read> q: array<stored>;
+@group(0) @binding(2) var<storage, read> k: array<stored>;
 @group(0) @binding(3) var<storage, read> v: array<f32>;
 @group(0) @binding(4) var<storage, read> lengths: array<u32>;
 @group(0) @binding(5) var<storage, read_write> scores: array<f32>;
 @group(0) @binding(6) var<storage, read> dScores: array<f32>;
-@group(0) @binding(7) var<storage, read_write> dq: array<f32>;
-@group(0) @binding(8) var<storage, read_write> dk: array<f32>;
+@group(0) @binding(7) var<storage, read_write> dq: array<stored>;
+@group(0) @binding(8) var<storage, read_write> dk: array<stored>;
 @group(0) @binding(9) var<storage, read_write> dvPart: array<f32>;
 
 const lanes = 64u;
@@ -55,7 +57,7 @@ fn forward(@builtin(global_invocation_id) id: vec3u) {
     let mine = row * params.units;
     let key = (s * params.batch + b) * params.units;
     for (var a = 0u; a < params.units; a++) {
-      sum = fma(v[a], tanh_accurate(q[mine + a] + k[key + a]), sum);
+      sum = fma(v[a], tanh_accurate(f32(q[mine + a]) + f32(k[key + a])), sum);
     }
   }
   scores[place] = sum;
@@ -70,13 +72,13 @@ fn query(@builtin(global_invocation_id) id: vec3u) {
   }
   let row = (params.start + id.z) * params.batch + b;
   let length = min(lengths[b], params.sources);
-  let mine = q[row * params.units + a];
+  let mine = f32(q[row * params.units + a]);
   var sum = 0.0;
   for (var s = 0u; s < length; s++) {
-    let u = tanh_accurate(mine + k[(s * params.batch + b) * params.units + a]);
+    let u = tanh_accurate(mine + f32(k[(s * params.batch + b) * params.units + a]));
     sum += dScores[row * params.sources + s] * (1.0 - u * u);
   }
-  dq[row * params.units + a] = v[a] * sum;
+  dq[row * params.units + a] = stored(v[a] * sum);
 }
 
 @compute @workgroup_size(lanes)
@@ -91,10 +93,10 @@ fn keys(@builtin(global_invocation_id) id: vec3u) {
   var sum = 0.0;
   var sumV = 0.0;
   if (s < lengths[b]) {
-    let mine = k[place];
+    let mine = f32(k[place]);
     for (var t = 0u; t < params.steps; t++) {
       let row = t * params.batch + b;
-      let u = tanh_accurate(q[row * params.units + a] + mine);
+      let u = tanh_accurate(f32(q[row * params.units + a]) + mine);
       let upstream = dScores[row * params.sources + s];
       sum += upstream * (1.0 - u * u);
       sumV += upstream * u;
@@ -102,9 +104,9 @@ fn keys(@builtin(global_invocation_id) id: vec3u) {
   }
   sum *= v[a];
   if (params.accumulate == 1u) {
-    sum += dk[place];
+    sum += f32(dk[place]);
   }
-  dk[place] = sum;
+  dk[place] = stored(sum);
   dvPart[place] = sumV;
 }
 

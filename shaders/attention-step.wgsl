@@ -33,15 +33,17 @@ struct Params {
   addsSums: u32,
 }
 
+alias stored = f32; // or f16
+
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> vectors: array<vec4f>;
-@group(0) @binding(2) var<storage, read> left: array<vec4f>;
-@group(0) @binding(3) var<storage, read> right: array<vec4f>;
+@group(0) @binding(1) var<storage, read> vectors: array<vec4<stored>>;
+@group(0) @binding(2) var<storage, read> left: array<vec4<stored>>;
+@group(0) @binding(3) var<storage, read> right: array<vec4<stored>>;
 @group(0) @binding(4) var<storage, read> lengths: array<u32>;
 @group(0) @binding(5) var<storage, read_write> weights: array<f32>;
 @group(0) @binding(6) var<storage, read> weightsRead: array<f32>;
 @group(0) @binding(7) var<storage, read_write> terms: array<f32>;
-@group(0) @binding(8) var<storage, read_write> sums: array<vec4f>;
+@group(0) @binding(8) var<storage, read_write> sums: array<vec4<stored>>;
 @group(0) @binding(9) var<storage, read_write> dScores: array<f32>;
 
 override lanes: u32 = 32;
@@ -55,8 +57,8 @@ fn product(lane: u32, exists: bool, vectorAt: u32, leftAt: u32, width: u32) -> f
   var sum = 0.0;
   if (exists) {
     for (var k = lane % across; k < width; k += across) {
-      let x = vectors[vectorAt + k];
-      let y = left[leftAt + k];
+      let x = vec4f(vectors[vectorAt + k]);
+      let y = vec4f(left[leftAt + k]);
       sum = fma(x.w, y.w, fma(x.z, y.z, fma(x.y, y.y, fma(x.x, y.x, sum))));
     }
   }
@@ -115,12 +117,12 @@ fn forward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index)
   for (var unit = lane; unit < params.memoryUnits; unit += lanes) {
     var context = vec4f();
     for (var s = 0u; s < length; s++) {
-      context = fma(vec4f(terms[at + s] * scale), right[(s * params.batch + b) * params.memoryUnits + unit], context);
+      context = fma(vec4f(terms[at + s] * scale), vec4f(right[(s * params.batch + b) * params.memoryUnits + unit]), context);
     }
-    sums[joinedAt + unit] = context;
+    sums[joinedAt + unit] = vec4<stored>(context);
   }
   for (var unit = lane; unit < params.units; unit += lanes) {
-    sums[joinedAt + params.memoryUnits + unit] = vectors[queryAt + unit];
+    sums[joinedAt + params.memoryUnits + unit] = vec4<stored>(vec4f(vectors[queryAt + unit]));
   }
 }
 
@@ -161,12 +163,12 @@ fn backward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index
     var sum = vec4f();
     for (var s = 0u; s < length; s++) {
       let slope = weightsRead[at + s] * (terms[at + s] - mean);
-      sum = fma(vec4f(slope), right[(s * params.batch + b) * params.units + unit], sum);
+      sum = fma(vec4f(slope), vec4f(right[(s * params.batch + b) * params.units + unit]), sum);
     }
-    sum += vectors[joinedAt + params.memoryUnits + unit];
+    sum += vec4f(vectors[joinedAt + params.memoryUnits + unit]);
     if (params.addsSums == 1u) {
-      sum += sums[queryAt + unit];
+      sum += vec4f(sums[queryAt + unit]);
     }
-    sums[queryAt + unit] = sum;
+    sums[queryAt + unit] = vec4<stored>(sum);
   }
 }

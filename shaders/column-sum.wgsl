@@ -16,9 +16,12 @@ struct Params {
   accumulate: u32,
 }
 
+alias stored = f32; // or f16
+alias summed = f32; // or f16
+
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<f32>;
-@group(0) @binding(2) var<storage, read_write> y: array<f32>;
+@group(0) @binding(1) var<storage, read> x: array<stored>;
+@group(0) @binding(2) var<storage, read_write> y: array<summed>;
 
 const width = 16u;
 const lanes = 16u;
@@ -27,9 +30,9 @@ var<workgroup> partial: array<f32, width * lanes>;
 fn store(column: u32, sum: f32) {
   let place = params.yOffset + column;
   if (params.accumulate == 1u) {
-    y[place] += sum;
+    y[place] = summed(f32(y[place]) + sum);
   } else {
-    y[place] = sum;
+    y[place] = summed(sum);
   }
 }
 
@@ -39,7 +42,7 @@ fn tree(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local
   var sum = 0.0;
   if (column < params.columns) {
     for (var row = local.y; row < params.rows; row += lanes) {
-      sum += x[params.xOffset + row * params.xRow + column];
+      sum += f32(x[params.xOffset + row * params.xRow + column]);
     }
   }
   partial[local.y * width + local.x] = sum;
@@ -61,7 +64,7 @@ fn serial(@builtin(global_invocation_id) id: vec3u) {
   }
   var sum = 0.0;
   for (var row = 0u; row < params.rows; row++) {
-    sum += x[params.xOffset + row * params.xRow + column];
+    sum += f32(x[params.xOffset + row * params.xRow + column]);
   }
   store(column, sum);
 }

@@ -23,10 +23,13 @@ struct Params {
   stride: u32, // fours of elements that a row of the grid covers
 }
 
+alias source = f32; // or f16
+alias stored = f32; // or f16
+
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> random: array<u32>;
-@group(0) @binding(2) var<storage, read> x: array<f32>;
-@group(0) @binding(3) var<storage, read_write> y: array<f32>;
+@group(0) @binding(2) var<storage, read> x: array<source>;
+@group(0) @binding(3) var<storage, read_write> y: array<stored>;
 @group(0) @binding(4) var<storage, read> blocks: array<u32>;
 @group(0) @binding(5) var<storage, read_write> words: array<u32>;
 
@@ -41,11 +44,11 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   for (var lane = 0u; lane < 4u; lane++) {
     let i = first + lane;
     if (i >= params.start && i < params.end) {
-      var value = select(0.0, x[i] * params.scale, numbers[lane] >= params.threshold);
+      var value = select(0.0, f32(x[i]) * params.scale, numbers[lane] >= params.threshold);
       if (params.accumulate == 1u) {
-        value += y[i];
+        value += f32(y[i]);
       }
-      y[i] = value;
+      y[i] = stored(value);
     }
   }
 }

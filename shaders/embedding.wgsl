@@ -25,13 +25,15 @@ struct Params {
   rows: u32, // V, of rank_rows
 }
 
+alias stored = f32; // or f16
+
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> ids: array<u32>;
 @group(0) @binding(2) var<storage, read> weight: array<f32>;
-@group(0) @binding(3) var<storage, read_write> y: array<f32>;
+@group(0) @binding(3) var<storage, read_write> y: array<stored>;
 @group(0) @binding(4) var<storage, read_write> order: array<u32>;
 @group(0) @binding(5) var<storage, read> sorted: array<u32>; // order, as backward reads it
-@group(0) @binding(6) var<storage, read> dy: array<f32>;
+@group(0) @binding(6) var<storage, read> dy: array<stored>;
 @group(0) @binding(7) var<storage, read_write> dWeight: array<f32>;
 
 const width = 64u;
@@ -49,7 +51,7 @@ fn forward(
   let source = ids[position] * params.columns;
   let place = position * params.columns;
   for (var column = local.x; column < params.columns; column += width) {
-    y[place + column] = weight[source + column];
+    y[place + column] = stored(weight[source + column]);
   }
 }
 
@@ -117,7 +119,7 @@ fn backward(@builtin(global_invocation_id) global: vec3u, @builtin(num_workgroup
     if (ids[position] != id) {
       break;
     }
-    sum += dy[position * params.columns + column];
+    sum += f32(dy[position * params.columns + column]);
   }
   dWeight[id * params.columns + column] += sum;
 }

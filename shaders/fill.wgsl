@@ -8,13 +8,15 @@ struct Params {
   value: f32,
 }
 
+alias stored = f32; // or f16
+
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read_write> y: array<f32>;
+@group(0) @binding(1) var<storage, read_write> y: array<stored>;
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u) {
   let i = id.y * params.stride + id.x;
   if (i < params.size) {
-    y[i] = params.value;
+    y[i] = stored(params.value);
   }
 }

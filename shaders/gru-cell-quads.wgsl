@@ -42,14 +42,16 @@ struct Params {
   hasCarry: u32,
 }
 
+alias stored = f32; // or f16
+
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read_write> gates: array<vec4f>;
-@group(0) @binding(2) var<storage, read_write> h: array<vec4f>;
-@group(0) @binding(3) var<storage, read> weights: array<vec4f>;
+@group(0) @binding(1) var<storage, read_write> gates: array<vec4<stored>>;
+@group(0) @binding(2) var<storage, read_write> h: array<vec4<stored>>;
+@group(0) @binding(3) var<storage, read> weights: array<vec4<stored>>;
 @group(0) @binding(4) var<storage, read> bias: array<vec4f>;
 @group(0) @binding(5) var<storage, read> lengths: array<u32>;
-@group(0) @binding(6) var<storage, read> upstream: array<vec4f>;
-@group(0) @binding(7) var<storage, read> hRead: array<vec4f>;
+@group(0) @binding(6) var<storage, read> upstream: array<vec4<stored>>;
+@group(0) @binding(7) var<storage, read> hRead: array<vec4<stored>>;
 @group(0) @binding(8) var<storage, read_write> carry: array<vec4f>;
 
 fn sigmoid_accurate(x: f32) -> f32 {
@@ -101,21 +103,21 @@ fn finishForward(direction: u32, row: u32, column: u32, r: vec4f, z: vec4f, q: v
   let place = row * (params.width / 4u) + direction * N + column;
   var hBefore = vec4f();
   if (hasBefore()) {
-    hBefore = h[slotBefore(direction) * slot + place];
+    hBefore = vec4f(h[slotBefore(direction) * slot + place]);
   }
   if (ended(row, time)) {
-    h[time * slot + place] = hBefore;
+    h[time * slot + place] = vec4<stored>(hBefore);
     return;
   }
   let at = ((direction * params.steps + time) * params.batch + row) * 4u * N + column;
-  let gateR = sigmoids(gates[at] + r);
-  let gateZ = sigmoids(gates[at + N] + z);
-  let n = tanhs(fma(gateR, q, gates[at + 2u * N]));
-  gates[at] = gateR;
-  gates[at + N] = gateZ;
-  gates[at + 2u * N] = n;
-  gates[at + 3u * N] = q;
-  h[time * slot + place] = fma(gateZ, hBefore - n, n);
+  let gateR = sigmoids(vec4f(gates[at]) + r);
+  let gateZ = sigmoids(vec4f(gates[at + N]) + z);
+  let n = tanhs(fma(gateR, q, vec4f(gates[at + 2u * N])));
+  gates[at] = vec4<stored>(gateR);
+  gates[at + N] = vec4<stored>(gateZ);
+  gates[at + 2u * N] = vec4<stored>(n);
+  gates[at + 3u * N] = vec4<stored>(q);
+  h[time * slot + place] = vec4<stored>(fma(gateZ, hBefore - n, n));
 }
 
 // The step back of one row and four units; `sum` is the gradient of h[t] through the gates of the step after.
@@ -126,33 +128,33 @@ fn finishBackward(direction: u32, row: u32, column: u32, sum: vec4f) {
   let place = row * (params.width / 4u) + direction * N + column;
   var dh = sum;
   if (params.hasUpstream == 1u) {
-    dh += upstream[time * slot + place];
+    dh += vec4f(upstream[time * slot + place]);
   }
   if (params.hasCarry == 1u) {
     dh += carry[place];
   }
   let at = ((direction * params.steps + time) * params.batch + row) * 4u * N + column;
   if (ended(row, time)) {
-    gates[at] = vec4f();
-    gates[at + N] = vec4f();
-    gates[at + 2u * N] = vec4f();
-    gates[at + 3u * N] = vec4f();
+    gates[at] = vec4<stored>(vec4f());
+    gates[at + N] = vec4<stored>(vec4f());
+    gates[at + 2u * N] = vec4<stored>(vec4f());
+    gates[at + 3u * N] = vec4<stored>(vec4f());
     carry[place] = dh;
     return;
   }
   var hBefore = vec4f();
   if (hasBefore()) {
-    hBefore = hRead[slotBefore(direction) * slot + place];
+    hBefore = vec4f(hRead[slotBefore(direction) * slot + place]);
   }
-  let r = gates[at];
-  let z = gates[at + N];
-  let n = gates[at + 2u * N];
-  let q = gates[at + 3u * N];
+  let r = vec4f(gates[at]);
+  let z = vec4f(gates[at + N]);
+  let n = vec4f(gates[at + 2u * N]);
+  let q = vec4f(gates[at + 3u * N]);
   let dn = dh * (1.0 - z) * (1.0 - n * n);
-  gates[at] = dn * q * r * (1.0 - r);
-  gates[at + N] = dh * (hBefore - n) * z * (1.0 - z);
-  gates[at + 2u * N] = dn;
-  gates[at + 3u * N] = dn * r;
+  gates[at] = vec4<stored>(dn * q * r * (1.0 - r));
+  gates[at + N] = vec4<stored>(dh * (hBefore - n) * z * (1.0 - z));
+  gates[at + 2u * N] = vec4<stored>(dn);
+  gates[at + 3u * N] = vec4<stored>(dn * r);
   carry[place] = dh * z;
 }
 
@@ -226,11 +228,11 @@ fn forward(
     let place = (slotBefore(direction) * params.batch + row) * (params.width / 4u) + direction * N;
     var w = direction * params.hidden * 3u * N + own;
     for (var k = 0u; k < N; k++) {
-      let x = transpose(mat4x4f(h[place.x + k], h[place.y + k], h[place.z + k], h[place.w + k]));
-      sums = addGates(sums, x[0], weights[w]);
-      sums = addGates(sums, x[1], weights[w + 3u * N]);
-      sums = addGates(sums, x[2], weights[w + 6u * N]);
-      sums = addGates(sums, x[3], weights[w + 9u * N]);
+      let x = transpose(mat4x4f(vec4f(h[place.x + k]), vec4f(h[place.y + k]), vec4f(h[place.z + k]), vec4f(h[place.w + k])));
+      sums = addGates(sums, x[0], vec4f(weights[w]));
+      sums = addGates(sums, x[1], vec4f(weights[w + 3u * N]));
+      sums = addGates(sums, x[2], vec4f(weights[w + 6u * N]));
+      sums = addGates(sums, x[3], vec4f(weights[w + 9u * N]));
       w += 12u * N;
     }
   }
@@ -266,11 +268,11 @@ fn backward(
       let slot = select(gate, 3u, gate == 2u);
       let place = ((direction * params.steps + after) * params.batch + row) * 4u * N + slot * N;
       for (var k = 0u; k < N; k++) {
-        let x = transpose(mat4x4f(gates[place.x + k], gates[place.y + k], gates[place.z + k], gates[place.w + k]));
-        sums = addUnits(sums, x[0], weights[w]);
-        sums = addUnits(sums, x[1], weights[w + N]);
-        sums = addUnits(sums, x[2], weights[w + 2u * N]);
-        sums = addUnits(sums, x[3], weights[w + 3u * N]);
+        let x = transpose(mat4x4f(vec4f(gates[place.x + k]), vec4f(gates[place.y + k]), vec4f(gates[place.z + k]), vec4f(gates[place.w + k])));
+        sums = addUnits(sums, x[0], vec4f(weights[w]));
+        sums = addUnits(sums, x[1], vec4f(weights[w + N]));
+        sums = addUnits(sums, x[2], vec4f(weights[w + 2u * N]));
+        sums = addUnits(sums, x[3], vec4f(weights[w + 3u * N]));
         w += 4u * N;
       }
     }

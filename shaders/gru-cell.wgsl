@@ -35,14 +35,16 @@ struct Params {
   hasCarry: u32,
 }
 
+alias stored = f32; // or f16
+
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read_write> gates: array<f32>;
-@group(0) @binding(2) var<storage, read_write> h: array<f32>;
-@group(0) @binding(3) var<storage, read> weights: array<f32>;
+@group(0) @binding(1) var<storage, read_write> gates: array<stored>;
+@group(0) @binding(2) var<storage, read_write> h: array<stored>;
+@group(0) @binding(3) var<storage, read> weights: array<stored>;
 @group(0) @binding(4) var<storage, read> bias: array<f32>;
 @group(0) @binding(5) var<storage, read> lengths: array<u32>;
-@group(0) @binding(6) var<storage, read> upstream: array<f32>;
-@group(0) @binding(7) var<storage, read> hRead: array<f32>;
+@group(0) @binding(6) var<storage, read> upstream: array<stored>;
+@group(0) @binding(7) var<storage, read> hRead: array<stored>;
 @group(0) @binding(8) var<storage, read_write> carry: array<f32>;
 
 fn sigmoid_accurate(x: f32) -> f32 {
@@ -86,21 +88,21 @@ fn finishForward(direction: u32, row: u32, unit: u32, r: f32, z: f32, q: f32) {
   let place = row * params.width + direction * H + unit;
   var hBefore = 0.0;
   if (hasBefore()) {
-    hBefore = h[slotBefore(direction) * slot + place];
+    hBefore = f32(h[slotBefore(direction) * slot + place]);
   }
   if (ended(row, time)) {
-    h[time * slot + place] = hBefore;
+    h[time * slot + place] = stored(hBefore);
     return;
   }
   let at = ((direction * params.steps + time) * params.batch + row) * 4u * H + unit;
-  let gateR = sigmoid_accurate(gates[at] + r);
-  let gateZ = sigmoid_accurate(gates[at + H] + z);
-  let n = tanh_accurate(fma(gateR, q, gates[at + 2u * H]));
-  gates[at] = gateR;
-  gates[at + H] = gateZ;
-  gates[at + 2u * H] = n;
-  gates[at + 3u * H] = q;
-  h[time * slot + place] = fma(gateZ, hBefore - n, n);
+  let gateR = sigmoid_accurate(f32(gates[at]) + r);
+  let gateZ = sigmoid_accurate(f32(gates[at + H]) + z);
+  let n = tanh_accurate(fma(gateR, q, f32(gates[at + 2u * H])));
+  gates[at] = stored(gateR);
+  gates[at + H] = stored(gateZ);
+  gates[at + 2u * H] = stored(n);
+  gates[at + 3u * H] = stored(q);
+  h[time * slot + place] = stored(fma(gateZ, hBefore - n, n));
 }
 
 // The step back of one row and unit; `sum` is the gradient of h[t] through the gates of the step after.
@@ -111,33 +113,33 @@ fn finishBackward(direction: u32, row: u32, unit: u32, sum: f32) {
   let place = row * params.width + direction * H + unit;
   var dh = sum;
   if (params.hasUpstream == 1u) {
-    dh += upstream[time * slot + place];
+    dh += f32(upstream[time * slot + place]);
   }
   if (params.hasCarry == 1u) {
     dh += carry[place];
   }
   let at = ((direction * params.steps + time) * params.batch + row) * 4u * H + unit;
   if (ended(row, time)) {
-    gates[at] = 0.0;
-    gates[at + H] = 0.0;
-    gates[at + 2u * H] = 0.0;
-    gates[at + 3u * H] = 0.0;
+    gates[at] = stored(0.0);
+    gates[at + H] = stored(0.0);
+    gates[at + 2u * H] = stored(0.0);
+    gates[at + 3u * H] = stored(0.0);
     carry[place] = dh;
     return;
   }
   var hBefore = 0.0;
   if (hasBefore()) {
-    hBefore = hRead[slotBefore(direction) * slot + place];
+    hBefore = f32(hRead[slotBefore(direction) * slot + place]);
   }
-  let r = gates[at];
-  let z = gates[at + H];
-  let n = gates[at + 2u * H];
-  let q = gates[at + 3u * H];
+  let r = f32(gates[at]);
+  let z = f32(gates[at + H]);
+  let n = f32(gates[at + 2u * H]);
+  let q = f32(gates[at + 3u * H]);
   let dn = dh * (1.0 - z) * (1.0 - n * n);
-  gates[at] = dn * q * r * (1.0 - r);
-  gates[at + H] = dh * (hBefore - n) * z * (1.0 - z);
-  gates[at + 2u * H] = dn;
-  gates[at + 3u * H] = dn * r;
+  gates[at] = stored(dn * q * r * (1.0 - r));
+  gates[at + H] = stored(dh * (hBefore - n) * z * (1.0 - z));
+  gates[at + 2u * H] = stored(dn);
+  gates[at + 3u * H] = stored(dn * r);
   carry[place] = dh * z;
 }
 
@@ -159,10 +161,10 @@ fn forward(@builtin(global_invocation_id) id: vec3u) {
     let place = (slotBefore(direction) * params.batch + row) * params.width + direction * H;
     var w = direction * H * 3u * H + unit;
     for (var k = 0u; k < H; k++) {
-      let x = vec4f(h[place.x + k], h[place.y + k], h[place.z + k], h[place.w + k]);
-      r = fma(x, vec4f(weights[w]), r);
-      z = fma(x, vec4f(weights[w + H]), z);
-      q = fma(x, vec4f(weights[w + 2u * H]), q);
+      let x = vec4f(f32(h[place.x + k]), f32(h[place.y + k]), f32(h[place.z + k]), f32(h[place.w + k]));
+      r = fma(x, vec4f(f32(weights[w])), r);
+      z = fma(x, vec4f(f32(weights[w + H])), z);
+      q = fma(x, vec4f(f32(weights[w + 2u * H])), q);
       w += 3u * H;
     }
   }
@@ -191,8 +193,8 @@ fn backward(@builtin(global_invocation_id) id: vec3u) {
       let slot = select(gate, 3u, gate == 2u);
       let place = ((direction * params.steps + after) * params.batch + row) * 4u * H + slot * H;
       for (var k = 0u; k < H; k++) {
-        let x = vec4f(gates[place.x + k], gates[place.y + k], gates[place.z + k], gates[place.w + k]);
-        sum = fma(x, vec4f(weights[w]), sum);
+        let x = vec4f(f32(gates[place.x + k]), f32(gates[place.y + k]), f32(gates[place.z + k]), f32(gates[place.w + k]));
+        sum = fma(x, vec4f(f32(weights[w])), sum);
         w += H;
       }
     }

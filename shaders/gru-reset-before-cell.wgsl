@@ -38,14 +38,16 @@ struct Params {
   hasCarry: u32,
 }
 
+alias stored = f32; // or f16
+
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read_write> gates: array<f32>;
-@group(0) @binding(2) var<storage, read_write> h: array<f32>;
-@group(0) @binding(3) var<storage, read> weights: array<f32>;
+@group(0) @binding(1) var<storage, read_write> gates: array<stored>;
+@group(0) @binding(2) var<storage, read_write> h: array<stored>;
+@group(0) @binding(3) var<storage, read> weights: array<stored>;
 @group(0) @binding(4) var<storage, read> bias: array<f32>;
 @group(0) @binding(5) var<storage, read> lengths: array<u32>;
-@group(0) @binding(6) var<storage, read> upstream: array<f32>;
-@group(0) @binding(7) var<storage, read> hRead: array<f32>;
+@group(0) @binding(6) var<storage, read> upstream: array<stored>;
+@group(0) @binding(7) var<storage, read> hRead: array<stored>;
 @group(0) @binding(8) var<storage, read_write> carry: array<f32>;
 
 fn sigmoid_accurate(x: f32) -> f32 {
@@ -103,12 +105,12 @@ fn forwardGates(@builtin(global_invocation_id) id: vec3u) {
   var z = vec4f(bias[biasAt + H]);
   var hBefore = vec4f();
   if (hasBefore()) {
-    hBefore = vec4f(hRead[before.x + unit], hRead[before.y + unit], hRead[before.z + unit], hRead[before.w + unit]);
+    hBefore = vec4f(f32(hRead[before.x + unit]), f32(hRead[before.y + unit]), f32(hRead[before.z + unit]), f32(hRead[before.w + unit]));
     var w = direction * H * 3u * H + unit;
     for (var k = 0u; k < H; k++) {
-      let x = vec4f(hRead[before.x + k], hRead[before.y + k], hRead[before.z + k], hRead[before.w + k]);
-      r = fma(x, vec4f(weights[w]), r);
-      z = fma(x, vec4f(weights[w + H]), z);
+      let x = vec4f(f32(hRead[before.x + k]), f32(hRead[before.y + k]), f32(hRead[before.z + k]), f32(hRead[before.w + k]));
+      r = fma(x, vec4f(f32(weights[w])), r);
+      z = fma(x, vec4f(f32(weights[w + H])), z);
       w += 3u * H;
     }
   }
@@ -118,13 +120,13 @@ fn forwardGates(@builtin(global_invocation_id) id: vec3u) {
   for (var j = 0u; j < rows; j++) {
     let at = place[j] + unit;
     if (ended(row0 + j, time)) {
-      gates[at + 3u * H] = 0.0;
+      gates[at + 3u * H] = stored(0.0);
       continue;
     }
-    let gateR = sigmoid_accurate(gates[at] + r[j]);
-    gates[at] = gateR;
-    gates[at + H] = sigmoid_accurate(gates[at + H] + z[j]);
-    gates[at + 3u * H] = gateR * hBefore[j];
+    let gateR = sigmoid_accurate(f32(gates[at]) + r[j]);
+    gates[at] = stored(gateR);
+    gates[at + H] = stored(sigmoid_accurate(f32(gates[at + H]) + z[j]));
+    gates[at + 3u * H] = stored(gateR * hBefore[j]);
   }
 }
 
@@ -144,8 +146,8 @@ fn forwardState(@builtin(global_invocation_id) id: vec3u) {
     let q = place + 3u * H;
     var w = direction * H * 3u * H + 2u * H + unit;
     for (var k = 0u; k < H; k++) {
-      let x = vec4f(gates[q.x + k], gates[q.y + k], gates[q.z + k], gates[q.w + k]);
-      product = fma(x, vec4f(weights[w]), product);
+      let x = vec4f(f32(gates[q.x + k]), f32(gates[q.y + k]), f32(gates[q.z + k]), f32(gates[q.w + k]));
+      product = fma(x, vec4f(f32(weights[w])), product);
       w += 3u * H;
     }
   }
@@ -155,16 +157,16 @@ fn forwardState(@builtin(global_invocation_id) id: vec3u) {
     let own = (row0 + j) * params.width + direction * H + unit;
     var hBefore = 0.0;
     if (hasBefore()) {
-      hBefore = h[slotBefore(direction) * slot + own];
+      hBefore = f32(h[slotBefore(direction) * slot + own]);
     }
     if (ended(row0 + j, time)) {
-      h[time * slot + own] = hBefore;
+      h[time * slot + own] = stored(hBefore);
       continue;
     }
     let at = place[j] + unit;
-    let n = tanh_accurate(gates[at + 2u * H] + product[j]);
-    gates[at + 2u * H] = n;
-    h[time * slot + own] = fma(gates[at + H], hBefore - n, n);
+    let n = tanh_accurate(f32(gates[at + 2u * H]) + product[j]);
+    gates[at + 2u * H] = stored(n);
+    h[time * slot + own] = stored(fma(f32(gates[at + H]), hBefore - n, n));
   }
 }
 
@@ -183,8 +185,8 @@ fn backwardState(@builtin(global_invocation_id) id: vec3u) {
     var w = direction * 3u * H * H + unit;
     // The rows of r and z are neighbours in the gates as in weight_hh.
     for (var k = 0u; k < 2u * H; k++) {
-      let x = vec4f(gates[after.x + k], gates[after.y + k], gates[after.z + k], gates[after.w + k]);
-      sum = fma(x, vec4f(weights[w]), sum);
+      let x = vec4f(f32(gates[after.x + k]), f32(gates[after.y + k]), f32(gates[after.z + k]), f32(gates[after.w + k]));
+      sum = fma(x, vec4f(f32(weights[w])), sum);
       w += H;
     }
   }
@@ -196,27 +198,27 @@ fn backwardState(@builtin(global_invocation_id) id: vec3u) {
     let own = (row0 + j) * params.width + direction * H + unit;
     var dh = sum[j];
     if (params.hasUpstream == 1u) {
-      dh += upstream[time * slot + own];
+      dh += f32(upstream[time * slot + own]);
     }
     if (params.hasCarry == 1u) {
       dh += carry[own];
     }
     let at = place[j] + unit;
     if (ended(row0 + j, time)) {
-      gates[at] = 0.0;
-      gates[at + H] = 0.0;
-      gates[at + 2u * H] = 0.0;
+      gates[at] = stored(0.0);
+      gates[at + H] = stored(0.0);
+      gates[at + 2u * H] = stored(0.0);
       carry[own] = dh;
       continue;
     }
     var hBefore = 0.0;
     if (hasBefore()) {
-      hBefore = hRead[slotBefore(direction) * slot + own];
+      hBefore = f32(hRead[slotBefore(direction) * slot + own]);
     }
-    let z = gates[at + H];
-    let n = gates[at + 2u * H];
-    gates[at + H] = dh * (hBefore - n) * z * (1.0 - z);
-    gates[at + 2u * H] = dh * (1.0 - z) * (1.0 - n * n);
+    let z = f32(gates[at + H]);
+    let n = f32(gates[at + 2u * H]);
+    gates[at + H] = stored(dh * (hBefore - n) * z * (1.0 - z));
+    gates[at + 2u * H] = stored(dh * (1.0 - z) * (1.0 - n * n));
     carry[own] = dh * z;
   }
 }
@@ -236,15 +238,15 @@ fn backwardGates(@builtin(global_invocation_id) id: vec3u) {
   var dq = vec4f();
   var w = direction * 3u * H * H + 2u * H * H + unit;
   for (var k = 0u; k < H; k++) {
-    let x = vec4f(gates[dn.x + k], gates[dn.y + k], gates[dn.z + k], gates[dn.w + k]);
-    dq = fma(x, vec4f(weights[w]), dq);
+    let x = vec4f(f32(gates[dn.x + k]), f32(gates[dn.y + k]), f32(gates[dn.z + k]), f32(gates[dn.w + k]));
+    dq = fma(x, vec4f(f32(weights[w])), dq);
     w += H;
   }
   let rows = min(4u, params.batch - row0);
   for (var j = 0u; j < rows; j++) {
     let at = place[j] + unit;
-    let r = gates[at];
-    gates[at] = dq[j] * gates[at + 3u * H] * (1.0 - r);
+    let r = f32(gates[at]);
+    gates[at] = stored(dq[j] * f32(gates[at + 3u * H]) * (1.0 - r));
     carry[(row0 + j) * params.width + direction * H + unit] += dq[j] * r;
   }
 }

@@ -42,14 +42,16 @@ struct Params {
   hasCarry: u32,
 }
 
+alias stored = f32; // or f16
+
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read_write> gates: array<vec4f>;
-@group(0) @binding(2) var<storage, read_write> h: array<vec4f>;
+@group(0) @binding(1) var<storage, read_write> gates: array<vec4<stored>>;
+@group(0) @binding(2) var<storage, read_write> h: array<vec4<stored>>;
 @group(0) @binding(3) var<storage, read_write> c: array<vec4f>;
-@group(0) @binding(4) var<storage, read> weights: array<vec4f>;
+@group(0) @binding(4) var<storage, read> weights: array<vec4<stored>>;
 @group(0) @binding(5) var<storage, read> bias: array<vec4f>;
 @group(0) @binding(6) var<storage, read> lengths: array<u32>;
-@group(0) @binding(7) var<storage, read> upstream: array<vec4f>;
+@group(0) @binding(7) var<storage, read> upstream: array<vec4<stored>>;
 @group(0) @binding(8) var<storage, read> cRead: array<vec4f>;
 @group(0) @binding(9) var<storage, read_write> carryH: array<vec4f>;
 @group(0) @binding(10) var<storage, read_write> carryC: array<vec4f>;
@@ -108,25 +110,25 @@ fn finishForward(direction: u32, row: u32, column: u32, i: vec4f, f: vec4f, g: v
     cBefore = c[before];
   }
   if (ended(row, time)) {
-    h[after] = vec4f();
+    h[after] = vec4<stored>(vec4f());
     if (hasBefore()) {
-      h[after] = h[before];
+      h[after] = vec4<stored>(vec4f(h[before]));
     }
     c[after] = cBefore;
     return;
   }
   let at = ((direction * params.steps + time) * params.batch + row) * 4u * N + column;
-  let gateI = sigmoids(gates[at] + i);
-  let gateF = sigmoids(gates[at + N] + f);
-  let gateG = tanhs(gates[at + 2u * N] + g);
-  let gateO = sigmoids(gates[at + 3u * N] + o);
+  let gateI = sigmoids(vec4f(gates[at]) + i);
+  let gateF = sigmoids(vec4f(gates[at + N]) + f);
+  let gateG = tanhs(vec4f(gates[at + 2u * N]) + g);
+  let gateO = sigmoids(vec4f(gates[at + 3u * N]) + o);
   let cell = fma(gateF, cBefore, gateI * gateG);
-  gates[at] = gateI;
-  gates[at + N] = gateF;
-  gates[at + 2u * N] = gateG;
-  gates[at + 3u * N] = gateO;
+  gates[at] = vec4<stored>(gateI);
+  gates[at + N] = vec4<stored>(gateF);
+  gates[at + 2u * N] = vec4<stored>(gateG);
+  gates[at + 3u * N] = vec4<stored>(gateO);
   c[after] = cell;
-  h[after] = gateO * tanhs(cell);
+  h[after] = vec4<stored>(gateO * tanhs(cell));
 }
 
 // The step back of one row and four units; `sum` is the gradient of h[t] through the gates of the step after.
@@ -138,7 +140,7 @@ fn finishBackward(direction: u32, row: u32, column: u32, sum: vec4f) {
   var dh = sum;
   var dc = vec4f();
   if (params.hasUpstream == 1u) {
-    dh += upstream[time * slot + place];
+    dh += vec4f(upstream[time * slot + place]);
   }
   if ((params.hasCarry & 1u) == 1u) {
     dh += carryH[place];
@@ -148,10 +150,10 @@ fn finishBackward(direction: u32, row: u32, column: u32, sum: vec4f) {
   }
   let at = ((direction * params.steps + time) * params.batch + row) * 4u * N + column;
   if (ended(row, time)) {
-    gates[at] = vec4f();
-    gates[at + N] = vec4f();
-    gates[at + 2u * N] = vec4f();
-    gates[at + 3u * N] = vec4f();
+    gates[at] = vec4<stored>(vec4f());
+    gates[at + N] = vec4<stored>(vec4f());
+    gates[at + 2u * N] = vec4<stored>(vec4f());
+    gates[at + 3u * N] = vec4<stored>(vec4f());
     carryH[place] = dh;
     carryC[place] = dc;
     return;
@@ -160,16 +162,16 @@ fn finishBackward(direction: u32, row: u32, column: u32, sum: vec4f) {
   if (hasBefore()) {
     cBefore = cRead[slotBefore(direction) * slot + place];
   }
-  let i = gates[at];
-  let f = gates[at + N];
-  let g = gates[at + 2u * N];
-  let o = gates[at + 3u * N];
+  let i = vec4f(gates[at]);
+  let f = vec4f(gates[at + N]);
+  let g = vec4f(gates[at + 2u * N]);
+  let o = vec4f(gates[at + 3u * N]);
   let squashed = tanhs(cRead[time * slot + place]);
   dc += dh * o * (1.0 - squashed * squashed);
-  gates[at] = dc * g * i * (1.0 - i);
-  gates[at + N] = dc * cBefore * f * (1.0 - f);
-  gates[at + 2u * N] = dc * i * (1.0 - g * g);
-  gates[at + 3u * N] = dh * squashed * o * (1.0 - o);
+  gates[at] = vec4<stored>(dc * g * i * (1.0 - i));
+  gates[at + N] = vec4<stored>(dc * cBefore * f * (1.0 - f));
+  gates[at + 2u * N] = vec4<stored>(dc * i * (1.0 - g * g));
+  gates[at + 3u * N] = vec4<stored>(dh * squashed * o * (1.0 - o));
   carryC[place] = dc * f;
   if (params.hasLengths == 1u || params.step == 0u) {
     carryH[place] = vec4f();
@@ -249,11 +251,11 @@ fn forward(
     let place = (slotBefore(direction) * params.batch + row) * (params.width / 4u) + direction * N;
     var w = direction * params.hidden * 4u * N + own;
     for (var k = 0u; k < N; k++) {
-      let x = transpose(mat4x4f(h[place.x + k], h[place.y + k], h[place.z + k], h[place.w + k]));
-      sums = addGates(sums, x[0], weights[w]);
-      sums = addGates(sums, x[1], weights[w + 4u * N]);
-      sums = addGates(sums, x[2], weights[w + 8u * N]);
-      sums = addGates(sums, x[3], weights[w + 12u * N]);
+      let x = transpose(mat4x4f(vec4f(h[place.x + k]), vec4f(h[place.y + k]), vec4f(h[place.z + k]), vec4f(h[place.w + k])));
+      sums = addGates(sums, x[0], vec4f(weights[w]));
+      sums = addGates(sums, x[1], vec4f(weights[w + 4u * N]));
+      sums = addGates(sums, x[2], vec4f(weights[w + 8u * N]));
+      sums = addGates(sums, x[3], vec4f(weights[w + 12u * N]));
       w += 16u * N;
     }
   }
@@ -286,11 +288,11 @@ fn backward(
     var w = direction * 16u * N * N + min(column + q, N - 1u);
     let place = ((direction * params.steps + after) * params.batch + row) * 4u * N;
     for (var k = 0u; k < 4u * N; k++) {
-      let x = transpose(mat4x4f(gates[place.x + k], gates[place.y + k], gates[place.z + k], gates[place.w + k]));
-      sums = addUnits(sums, x[0], weights[w]);
-      sums = addUnits(sums, x[1], weights[w + N]);
-      sums = addUnits(sums, x[2], weights[w + 2u * N]);
-      sums = addUnits(sums, x[3], weights[w + 3u * N]);
+      let x = transpose(mat4x4f(vec4f(gates[place.x + k]), vec4f(gates[place.y + k]), vec4f(gates[place.z + k]), vec4f(gates[place.w + k])));
+      sums = addUnits(sums, x[0], vec4f(weights[w]));
+      sums = addUnits(sums, x[1], vec4f(weights[w + N]));
+      sums = addUnits(sums, x[2], vec4f(weights[w + 2u * N]));
+      sums = addUnits(sums, x[3], vec4f(weights[w + 3u * N]));
       w += 4u * N;
     }
   }

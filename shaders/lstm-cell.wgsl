@@ -35,14 +35,16 @@ struct Params {
   hasCarry: u32,
 }
 
+alias stored = f32; // or f16
+
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read_write> gates: array<f32>;
-@group(0) @binding(2) var<storage, read_write> h: array<f32>;
+@group(0) @binding(1) var<storage, read_write> gates: array<stored>;
+@group(0) @binding(2) var<storage, read_write> h: array<stored>;
 @group(0) @binding(3) var<storage, read_write> c: array<f32>;
-@group(0) @binding(4) var<storage, read> weights: array<f32>;
+@group(0) @binding(4) var<storage, read> weights: array<stored>;
 @group(0) @binding(5) var<storage, read> bias: array<f32>;
 @group(0) @binding(6) var<storage, read> lengths: array<u32>;
-@group(0) @binding(7) var<storage, read> upstream: array<f32>;
+@group(0) @binding(7) var<storage, read> upstream: array<stored>;
 @group(0) @binding(8) var<storage, read> cRead: array<f32>;
 @group(0) @binding(9) var<storage, read_write> carryH: array<f32>;
 @group(0) @binding(10) var<storage, read_write> carryC: array<f32>;
@@ -93,25 +95,25 @@ fn finishForward(direction: u32, row: u32, unit: u32, i: f32, f: f32, g: f32, o:
     cBefore = c[before];
   }
   if (ended(row, time)) {
-    h[after] = 0.0;
+    h[after] = stored(0.0);
     if (hasBefore()) {
-      h[after] = h[before];
+      h[after] = stored(f32(h[before]));
     }
     c[after] = cBefore;
     return;
   }
   let at = ((direction * params.steps + time) * params.batch + row) * 4u * H + unit;
-  let gateI = sigmoid_accurate(gates[at] + i);
-  let gateF = sigmoid_accurate(gates[at + H] + f);
-  let gateG = tanh_accurate(gates[at + 2u * H] + g);
-  let gateO = sigmoid_accurate(gates[at + 3u * H] + o);
+  let gateI = sigmoid_accurate(f32(gates[at]) + i);
+  let gateF = sigmoid_accurate(f32(gates[at + H]) + f);
+  let gateG = tanh_accurate(f32(gates[at + 2u * H]) + g);
+  let gateO = sigmoid_accurate(f32(gates[at + 3u * H]) + o);
   let cell = fma(gateF, cBefore, gateI * gateG);
-  gates[at] = gateI;
-  gates[at + H] = gateF;
-  gates[at + 2u * H] = gateG;
-  gates[at + 3u * H] = gateO;
+  gates[at] = stored(gateI);
+  gates[at + H] = stored(gateF);
+  gates[at + 2u * H] = stored(gateG);
+  gates[at + 3u * H] = stored(gateO);
   c[after] = cell;
-  h[after] = gateO * tanh_accurate(cell);
+  h[after] = stored(gateO * tanh_accurate(cell));
 }
 
 // The step back of one row and unit; `sum` is the gradient of h[t] through the gates of the step after.
@@ -123,7 +125,7 @@ fn finishBackward(direction: u32, row: u32, unit: u32, sum: f32) {
   var dh = sum;
   var dc = 0.0;
   if (params.hasUpstream == 1u) {
-    dh += upstream[time * slot + place];
+    dh += f32(upstream[time * slot + place]);
   }
   if ((params.hasCarry & 1u) == 1u) {
     dh += carryH[place];
@@ -133,10 +135,10 @@ fn finishBackward(direction: u32, row: u32, unit: u32, sum: f32) {
   }
   let at = ((direction * params.steps + time) * params.batch + row) * 4u * H + unit;
   if (ended(row, time)) {
-    gates[at] = 0.0;
-    gates[at + H] = 0.0;
-    gates[at + 2u * H] = 0.0;
-    gates[at + 3u * H] = 0.0;
+    gates[at] = stored(0.0);
+    gates[at + H] = stored(0.0);
+    gates[at + 2u * H] = stored(0.0);
+    gates[at + 3u * H] = stored(0.0);
     carryH[place] = dh;
     carryC[place] = dc;
     return;
@@ -145,16 +147,16 @@ fn finishBackward(direction: u32, row: u32, unit: u32, sum: f32) {
   if (hasBefore()) {
     cBefore = cRead[slotBefore(direction) * slot + place];
   }
-  let i = gates[at];
-  let f = gates[at + H];
-  let g = gates[at + 2u * H];
-  let o = gates[at + 3u * H];
+  let i = f32(gates[at]);
+  let f = f32(gates[at + H]);
+  let g = f32(gates[at + 2u * H]);
+  let o = f32(gates[at + 3u * H]);
   let squashed = tanh_accurate(cRead[time * slot + place]);
   dc += dh * o * (1.0 - squashed * squashed);
-  gates[at] = dc * g * i * (1.0 - i);
-  gates[at + H] = dc * cBefore * f * (1.0 - f);
-  gates[at + 2u * H] = dc * i * (1.0 - g * g);
-  gates[at + 3u * H] = dh * squashed * o * (1.0 - o);
+  gates[at] = stored(dc * g * i * (1.0 - i));
+  gates[at + H] = stored(dc * cBefore * f * (1.0 - f));
+  gates[at + 2u * H] = stored(dc * i * (1.0 - g * g));
+  gates[at + 3u * H] = stored(dh * squashed * o * (1.0 - o));
   carryC[place] = dc * f;
   if (params.hasLengths == 1u || params.step == 0u) {
     carryH[place] = 0.0;
@@ -180,11 +182,11 @@ fn forward(@builtin(global_invocation_id) id: vec3u) {
     let place = (slotBefore(direction) * params.batch + row) * params.width + direction * H;
     var w = direction * H * 4u * H + unit;
     for (var k = 0u; k < H; k++) {
-      let x = vec4f(h[place.x + k], h[place.y + k], h[place.z + k], h[place.w + k]);
-      i = fma(x, vec4f(weights[w]), i);
-      f = fma(x, vec4f(weights[w + H]), f);
-      g = fma(x, vec4f(weights[w + 2u * H]), g);
-      o = fma(x, vec4f(weights[w + 3u * H]), o);
+      let x = vec4f(f32(h[place.x + k]), f32(h[place.y + k]), f32(h[place.z + k]), f32(h[place.w + k]));
+      i = fma(x, vec4f(f32(weights[w])), i);
+      f = fma(x, vec4f(f32(weights[w + H])), f);
+      g = fma(x, vec4f(f32(weights[w + 2u * H])), g);
+      o = fma(x, vec4f(f32(weights[w + 3u * H])), o);
       w += 4u * H;
     }
   }
@@ -210,8 +212,8 @@ fn backward(@builtin(global_invocation_id) id: vec3u) {
     var w = direction * 4u * H * H + unit;
     let place = ((direction * params.steps + after) * params.batch + row) * 4u * H;
     for (var k = 0u; k < 4u * H; k++) {
-      let x = vec4f(gates[place.x + k], gates[place.y + k], gates[place.z + k], gates[place.w + k]);
-      sum = fma(x, vec4f(weights[w]), sum);
+      let x = vec4f(f32(gates[place.x + k]), f32(gates[place.y + k]), f32(gates[place.z + k]), f32(gates[place.w + k]));
+      sum = fma(x, vec4f(f32(weights[w])), sum);
       w += H;
     }
   }

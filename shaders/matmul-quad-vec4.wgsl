@@ -41,11 +41,16 @@ struct Params {
   activation: u32, // 0 none, 1 tanh, 2 relu, 3 sigmoid
 }
 
+alias left = f32; // or f16
+alias right = f32; // or f16
+alias added = f32; // or f16
+alias result = f32; // or f16
+
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> a: array<vec4f>;
-@group(0) @binding(2) var<storage, read> b: array<vec4f>;
-@group(0) @binding(3) var<storage, read> bias: array<f32>;
-@group(0) @binding(4) var<storage, read_write> c: array<f32>;
+@group(0) @binding(1) var<storage, read> a: array<vec4<left>>;
+@group(0) @binding(2) var<storage, read> b: array<vec4<right>>;
+@group(0) @binding(3) var<storage, read> bias: array<added>;
+@group(0) @binding(4) var<storage, read_write> c: array<result>;
 
 override lanes: u32 = 8;
 
@@ -104,9 +109,9 @@ fn storeRow(z: u32, i: u32, column: u32, columnStep: u32, sums: vec4f) {
 fn put(at: u32, sum: f32) {
   var value = sum;
   if (params.accumulate == 1u) {
-    value += c[at];
+    value += f32(c[at]);
   }
-  c[at] = value;
+  c[at] = result(value);
 }
 
 // Bias and activation of what this lane has put into rows [row, row + rows): in a loop of its own, because a copy for
@@ -118,9 +123,9 @@ fn finish(z: u32, row: u32, rows: u32, column: u32, columnStep: u32) {
   for (var i = row; i < min(row + rows, params.m); i++) {
     for (var j = column; j < min(column + 4u * columnStep, params.n); j += columnStep) {
       let at = params.cOffset + z * params.cBatch + i * params.cRow + j;
-      var value = c[at];
+      var value = f32(c[at]);
       if (params.hasBias == 1u) {
-        value += bias[params.biasOffset + j];
+        value += f32(bias[params.biasOffset + j]);
       }
       if (params.activation == 1u) {
         value = tanh_accurate(value);
@@ -129,7 +134,7 @@ fn finish(z: u32, row: u32, rows: u32, column: u32, columnStep: u32) {
       } else if (params.activation == 3u) {
         value = sigmoid_accurate(value);
       }
-      c[at] = value;
+      c[at] = result(value);
     }
   }
 }
@@ -179,11 +184,11 @@ fn nn(
   let bStep = params.bRow / 4u;
   var sums: array<Block, 4>;
   for (var k = 0u; k < params.k / 4u; k++) {
-    let rows = transpose(Block(a[a0 + k], a[a1 + k], a[a2 + k], a[a3 + k])); // [k][row]
-    add(&sums, rows[0], b[bAt]);
-    add(&sums, rows[1], b[bAt + bStep]);
-    add(&sums, rows[2], b[bAt + 2u * bStep]);
-    add(&sums, rows[3], b[bAt + 3u * bStep]);
+    let rows = transpose(Block(vec4f(a[a0 + k]), vec4f(a[a1 + k]), vec4f(a[a2 + k]), vec4f(a[a3 + k]))); // [k][row]
+    add(&sums, rows[0], vec4f(b[bAt]));
+    add(&sums, rows[1], vec4f(b[bAt + bStep]));
+    add(&sums, rows[2], vec4f(b[bAt + 2u * bStep]));
+    add(&sums, rows[3], vec4f(b[bAt + 3u * bStep]));
     bAt += 4u * bStep;
   }
   storeSums(group.z, row, 1u, 4u, quadLane, column, 1u, &sums);
@@ -214,8 +219,8 @@ fn nt(
   let b3 = (bStart + min(column + 3u * lanes, lastColumn) * params.bCol) / 4u;
   var sums: array<Block, 4>;
   for (var k = 0u; k < params.k / 4u; k++) {
-    let rows = transpose(Block(a[a0 + k], a[a1 + k], a[a2 + k], a[a3 + k]));
-    let columns = transpose(Block(b[b0 + k], b[b1 + k], b[b2 + k], b[b3 + k]));
+    let rows = transpose(Block(vec4f(a[a0 + k]), vec4f(a[a1 + k]), vec4f(a[a2 + k]), vec4f(a[a3 + k])));
+    let columns = transpose(Block(vec4f(b[b0 + k]), vec4f(b[b1 + k]), vec4f(b[b2 + k]), vec4f(b[b3 + k])));
     add(&sums, rows[0], columns[0]);
     add(&sums, rows[1], columns[1]);
     add(&sums, rows[2], columns[2]);
@@ -240,15 +245,15 @@ fn tn(
   let bStep = params.bRow / 4u;
   var sums: array<Block, 4>;
   for (var k = 0u; k < params.k / 4u; k++) {
-    add(&sums, a[aAt], b[bAt]);
-    add(&sums, a[aAt + aStep], b[bAt + bStep]);
-    add(&sums, a[aAt + 2u * aStep], b[bAt + 2u * bStep]);
-    add(&sums, a[aAt + 3u * aStep], b[bAt + 3u * bStep]);
+    add(&sums, vec4f(a[aAt]), vec4f(b[bAt]));
+    add(&sums, vec4f(a[aAt + aStep]), vec4f(b[bAt + bStep]));
+    add(&sums, vec4f(a[aAt + 2u * aStep]), vec4f(b[bAt + 2u * bStep]));
+    add(&sums, vec4f(a[aAt + 3u * aStep]), vec4f(b[bAt + 3u * bStep]));
     aAt += 4u * aStep;
     bAt += 4u * bStep;
   }
   for (var k = params.k & ~3u; k < params.k; k++) {
-    add(&sums, a[aAt], b[bAt]);
+    add(&sums, vec4f(a[aAt]), vec4f(b[bAt]));
     aAt += aStep;
     bAt += bStep;
   }

@@ -38,11 +38,16 @@ struct Params {
   activation: u32, // 0 none, 1 tanh, 2 relu, 3 sigmoid
 }
 
+alias left = f32; // or f16
+alias right = f32; // or f16
+alias added = f32; // or f16
+alias result = f32; // or f16
+
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> a: array<f32>;
-@group(0) @binding(2) var<storage, read> b: array<f32>;
-@group(0) @binding(3) var<storage, read> bias: array<f32>;
-@group(0) @binding(4) var<storage, read_write> c: array<f32>;
+@group(0) @binding(1) var<storage, read> a: array<left>;
+@group(0) @binding(2) var<storage, read> b: array<right>;
+@group(0) @binding(3) var<storage, read> bias: array<added>;
+@group(0) @binding(4) var<storage, read_write> c: array<result>;
 
 override lanes: u32 = 8;
 
@@ -101,9 +106,9 @@ fn storeRow(z: u32, i: u32, column: u32, columnStep: u32, sums: vec4f) {
 fn put(at: u32, sum: f32) {
   var value = sum;
   if (params.accumulate == 1u) {
-    value += c[at];
+    value += f32(c[at]);
   }
-  c[at] = value;
+  c[at] = result(value);
 }
 
 // Bias and activation of what this lane has put into rows [row, row + rows): in a loop of its own, because a copy for
@@ -115,9 +120,9 @@ fn finish(z: u32, row: u32, rows: u32, column: u32, columnStep: u32) {
   for (var i = row; i < min(row + rows, params.m); i++) {
     for (var j = column; j < min(column + 4u * columnStep, params.n); j += columnStep) {
       let at = params.cOffset + z * params.cBatch + i * params.cRow + j;
-      var value = c[at];
+      var value = f32(c[at]);
       if (params.hasBias == 1u) {
-        value += bias[params.biasOffset + j];
+        value += f32(bias[params.biasOffset + j]);
       }
       if (params.activation == 1u) {
         value = tanh_accurate(value);
@@ -126,7 +131,7 @@ fn finish(z: u32, row: u32, rows: u32, column: u32, columnStep: u32) {
       } else if (params.activation == 3u) {
         value = sigmoid_accurate(value);
       }
-      c[at] = value;
+      c[at] = result(value);
     }
   }
 }
@@ -184,8 +189,8 @@ fn main(
     let bAt = k * params.bRow;
     add(
       &sums,
-      vec4f(a[a0 + aAt], a[a1 + aAt], a[a2 + aAt], a[a3 + aAt]),
-      vec4f(b[b0 + bAt], b[b1 + bAt], b[b2 + bAt], b[b3 + bAt]),
+      vec4f(f32(a[a0 + aAt]), f32(a[a1 + aAt]), f32(a[a2 + aAt]), f32(a[a3 + aAt])),
+      vec4f(f32(b[b0 + bAt]), f32(b[b1 + bAt]), f32(b[b2 + bAt]), f32(b[b3 + bAt])),
     );
   }
   storeSums(group.z, row, 1u, 4u, quadLane, column, lanes, &sums);

@@ -46,11 +46,16 @@ struct Params {
   activation: u32, // 0 none, 1 tanh, 2 relu, 3 sigmoid
 }
 
+alias left = f32; // or f16
+alias right = f32; // or f16
+alias added = f32; // or f16
+alias result = f32; // or f16
+
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> a: array<f32>;
-@group(0) @binding(2) var<storage, read> b: array<f32>;
-@group(0) @binding(3) var<storage, read> bias: array<f32>;
-@group(0) @binding(4) var<storage, read_write> c: array<f32>;
+@group(0) @binding(1) var<storage, read> a: array<left>;
+@group(0) @binding(2) var<storage, read> b: array<right>;
+@group(0) @binding(3) var<storage, read> bias: array<added>;
+@group(0) @binding(4) var<storage, read_write> c: array<result>;
 
 override across: u32 = 8;
 override down: u32 = 8;
@@ -97,7 +102,7 @@ fn loadA(z: u32, i: u32, k: u32) -> vec4f {
   let rows = min(select(i + next, vec4u(i), alongA == 1u), vec4u(params.m - 1u));
   let ks = select(vec4u(k), k + next, alongA == 1u);
   let at = params.aOffset + z * params.aBatch + rows * params.aRow + min(ks, vec4u(params.k - 1u)) * params.aCol;
-  return select(vec4f(), vec4f(a[at.x], a[at.y], a[at.z], a[at.w]), ks < vec4u(params.k));
+  return select(vec4f(), vec4f(f32(a[at.x]), f32(a[at.y]), f32(a[at.z]), f32(a[at.w])), ks < vec4u(params.k));
 }
 
 fn loadB(z: u32, k: u32, j: u32) -> vec4f {
@@ -105,7 +110,7 @@ fn loadB(z: u32, k: u32, j: u32) -> vec4f {
   let columns = min(select(j + next, vec4u(j), alongB == 1u), vec4u(params.n - 1u));
   let ks = select(vec4u(k), k + next, alongB == 1u);
   let at = params.bOffset + z * params.bBatch + min(ks, vec4u(params.k - 1u)) * params.bRow + columns * params.bCol;
-  return select(vec4f(), vec4f(b[at.x], b[at.y], b[at.z], b[at.w]), ks < vec4u(params.k));
+  return select(vec4f(), vec4f(f32(b[at.x]), f32(b[at.y]), f32(b[at.z]), f32(b[at.w])), ks < vec4u(params.k));
 }
 
 // Where vector `quad` of row (or column) `line` lies in a tile of vectors along k.
@@ -194,12 +199,12 @@ fn tanh_accurate(x: f32) -> f32 {
 fn put(at: u32, j: u32, sum: f32) {
   var value = sum;
   if (params.accumulate == 1u) {
-    value += c[at];
+    value += f32(c[at]);
   }
   if (params.hasBias == 1u) {
-    value += bias[params.biasOffset + j];
+    value += f32(bias[params.biasOffset + j]);
   }
-  c[at] = value;
+  c[at] = result(value);
 }
 
 // Stores block (partDown, partRight) of this invocation: nothing outside of C.
@@ -226,7 +231,7 @@ fn store(place: Place, partDown: u32, partRight: u32, sums: Block) {
   for (var i = row; i < min(row + 4u * rowStep, params.m); i += rowStep) {
     for (var j = column; j < min(column + 4u * columnStep, params.n); j += columnStep) {
       let at = params.cOffset + place.z * params.cBatch + i * params.cRow + j;
-      var value = c[at];
+      var value = f32(c[at]);
       if (params.activation == 1u) {
         value = tanh_accurate(value);
       } else if (params.activation == 2u) {
@@ -234,7 +239,7 @@ fn store(place: Place, partDown: u32, partRight: u32, sums: Block) {
       } else {
         value = sigmoid_accurate(value);
       }
-      c[at] = value;
+      c[at] = result(value);
     }
   }
 }

@@ -47,11 +47,16 @@ struct Params {
   activation: u32, // 0 none, 1 tanh, 2 relu, 3 sigmoid
 }
 
+alias left = f32; // or f16
+alias right = f32; // or f16
+alias added = f32; // or f16
+alias result = f32; // or f16
+
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> a: array<vec4f>;
-@group(0) @binding(2) var<storage, read> b: array<vec4f>;
-@group(0) @binding(3) var<storage, read> bias: array<f32>;
-@group(0) @binding(4) var<storage, read_write> c: array<f32>;
+@group(0) @binding(1) var<storage, read> a: array<vec4<left>>;
+@group(0) @binding(2) var<storage, read> b: array<vec4<right>>;
+@group(0) @binding(3) var<storage, read> bias: array<added>;
+@group(0) @binding(4) var<storage, read_write> c: array<result>;
 
 override across: u32 = 8;
 override down: u32 = 8;
@@ -99,9 +104,9 @@ fn loadA(z: u32, i: u32, k: u32) -> vec4f {
   }
   let start = params.aOffset + z * params.aBatch;
   if (alongA == 1u) {
-    return a[(start + min(i, params.m - 1u) * params.aRow + k) / 4u];
+    return vec4f(a[(start + min(i, params.m - 1u) * params.aRow + k) / 4u]);
   }
-  return a[(start + k * params.aCol + min(i, (params.m - 1u) & ~3u)) / 4u];
+  return vec4f(a[(start + k * params.aCol + min(i, (params.m - 1u) & ~3u)) / 4u]);
 }
 
 fn loadB(z: u32, k: u32, j: u32) -> vec4f {
@@ -110,9 +115,9 @@ fn loadB(z: u32, k: u32, j: u32) -> vec4f {
   }
   let start = params.bOffset + z * params.bBatch;
   if (alongB == 1u) {
-    return b[(start + min(j, params.n - 1u) * params.bCol + k) / 4u];
+    return vec4f(b[(start + min(j, params.n - 1u) * params.bCol + k) / 4u]);
   }
-  return b[(start + k * params.bRow + min(j, (params.n - 1u) & ~3u)) / 4u];
+  return vec4f(b[(start + k * params.bRow + min(j, (params.n - 1u) & ~3u)) / 4u]);
 }
 
 // Where vector `quad` of row (or column) `line` lies in a tile of vectors along k.
@@ -201,12 +206,12 @@ fn tanh_accurate(x: f32) -> f32 {
 fn put(at: u32, j: u32, sum: f32) {
   var value = sum;
   if (params.accumulate == 1u) {
-    value += c[at];
+    value += f32(c[at]);
   }
   if (params.hasBias == 1u) {
-    value += bias[params.biasOffset + j];
+    value += f32(bias[params.biasOffset + j]);
   }
-  c[at] = value;
+  c[at] = result(value);
 }
 
 // Stores block (partDown, partRight) of this invocation: nothing outside of C.
@@ -233,7 +238,7 @@ fn store(place: Place, partDown: u32, partRight: u32, sums: Block) {
   for (var i = row; i < min(row + 4u * rowStep, params.m); i += rowStep) {
     for (var j = column; j < min(column + 4u * columnStep, params.n); j += columnStep) {
       let at = params.cOffset + place.z * params.cBatch + i * params.cRow + j;
-      var value = c[at];
+      var value = f32(c[at]);
       if (params.activation == 1u) {
         value = tanh_accurate(value);
       } else if (params.activation == 2u) {
@@ -241,7 +246,7 @@ fn store(place: Place, partDown: u32, partRight: u32, sums: Block) {
       } else {
         value = sigmoid_accurate(value);
       }
-      c[at] = value;
+      c[at] = result(value);
     }
   }
 }

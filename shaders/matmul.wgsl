@@ -34,11 +34,16 @@ struct Params {
   activation: u32, // 0 none, 1 tanh, 2 relu, 3 sigmoid
 }
 
+alias left = f32; // or f16
+alias right = f32; // or f16
+alias added = f32; // or f16
+alias result = f32; // or f16
+
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> a: array<f32>;
-@group(0) @binding(2) var<storage, read> b: array<f32>;
-@group(0) @binding(3) var<storage, read> bias: array<f32>;
-@group(0) @binding(4) var<storage, read_write> c: array<f32>;
+@group(0) @binding(1) var<storage, read> a: array<left>;
+@group(0) @binding(2) var<storage, read> b: array<right>;
+@group(0) @binding(3) var<storage, read> bias: array<added>;
+@group(0) @binding(4) var<storage, read_write> c: array<result>;
 
 override lanes: u32 = 8;
 
@@ -89,9 +94,9 @@ fn storeRow(z: u32, i: u32, column: u32, columnStep: u32, sums: vec4f) {
 fn put(at: u32, sum: f32) {
   var value = sum;
   if (params.accumulate == 1u) {
-    value += c[at];
+    value += f32(c[at]);
   }
-  c[at] = value;
+  c[at] = result(value);
 }
 
 // Bias and activation of what this lane has put into rows [row, row + rows): in a loop of its own, because a copy for
@@ -103,9 +108,9 @@ fn finish(z: u32, row: u32, rows: u32, column: u32, columnStep: u32) {
   for (var i = row; i < min(row + rows, params.m); i++) {
     for (var j = column; j < min(column + 4u * columnStep, params.n); j += columnStep) {
       let at = params.cOffset + z * params.cBatch + i * params.cRow + j;
-      var value = c[at];
+      var value = f32(c[at]);
       if (params.hasBias == 1u) {
-        value += bias[params.biasOffset + j];
+        value += f32(bias[params.biasOffset + j]);
       }
       if (params.activation == 1u) {
         value = tanh_accurate(value);
@@ -114,7 +119,7 @@ fn finish(z: u32, row: u32, rows: u32, column: u32, columnStep: u32) {
       } else if (params.activation == 3u) {
         value = sigmoid_accurate(value);
       }
-      c[at] = value;
+      c[at] = result(value);
     }
   }
 }
@@ -138,9 +143,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   for (var k = 0u; k < params.k; k++) {
     let aAt = k * params.aCol;
     let bAt = k * params.bRow;
-    let columns = vec4f(b[b0 + bAt], b[b1 + bAt], b[b2 + bAt], b[b3 + bAt]);
-    above = outer(above, vec4f(a[upper.x + aAt], a[upper.y + aAt], a[upper.z + aAt], a[upper.w + aAt]), columns);
-    below = outer(below, vec4f(a[lower.x + aAt], a[lower.y + aAt], a[lower.z + aAt], a[lower.w + aAt]), columns);
+    let columns = vec4f(f32(b[b0 + bAt]), f32(b[b1 + bAt]), f32(b[b2 + bAt]), f32(b[b3 + bAt]));
+    above = outer(above, vec4f(f32(a[upper.x + aAt]), f32(a[upper.y + aAt]), f32(a[upper.z + aAt]), f32(a[upper.w + aAt])), columns);
+    below = outer(below, vec4f(f32(a[lower.x + aAt]), f32(a[lower.y + aAt]), f32(a[lower.z + aAt]), f32(a[lower.w + aAt])), columns);
   }
   storeRow(group.z, row, column, lanes, above[0]);
   storeRow(group.z, row + 1u, column, lanes, above[1]);

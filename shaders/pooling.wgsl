@@ -23,13 +23,15 @@ struct Params {
   stride: u32, // elements a row of the grid
 }
 
+alias stored = f32; // or f16
+
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read> x: array<stored>;
 @group(0) @binding(2) var<storage, read> lengths: array<u32>;
-@group(0) @binding(3) var<storage, read_write> y: array<f32>;
+@group(0) @binding(3) var<storage, read_write> y: array<stored>;
 @group(0) @binding(4) var<storage, read_write> places: array<u32>;
-@group(0) @binding(5) var<storage, read> dy: array<f32>;
-@group(0) @binding(6) var<storage, read_write> dx: array<f32>;
+@group(0) @binding(5) var<storage, read> dy: array<stored>;
+@group(0) @binding(6) var<storage, read_write> dx: array<stored>;
 
 @compute @workgroup_size(64)
 fn mean_forward(@builtin(global_invocation_id) id: vec3u) {
@@ -41,9 +43,9 @@ fn mean_forward(@builtin(global_invocation_id) id: vec3u) {
   let length = min(lengths[index / params.width], params.steps);
   var sum = 0.0;
   for (var t = 0u; t < length; t++) {
-    sum += x[t * size + index];
+    sum += f32(x[t * size + index]);
   }
-  y[index] = sum / f32(max(length, 1u));
+  y[index] = stored(sum / f32(max(length, 1u)));
 }
 
 @compute @workgroup_size(64)
@@ -55,7 +57,7 @@ fn mean_backward(@builtin(global_invocation_id) id: vec3u) {
   }
   let index = place % size;
   let length = min(lengths[index / params.width], params.steps);
-  store(place, select(0.0, dy[index] / f32(max(length, 1u)), place / size < length));
+  store(place, select(0.0, f32(dy[index]) / f32(max(length, 1u)), place / size < length));
 }
 
 @compute @workgroup_size(64)
@@ -69,16 +71,16 @@ fn max_forward(@builtin(global_invocation_id) id: vec3u) {
   var largest = 0.0;
   var place = 0u;
   if (length > 0u) {
-    largest = x[index];
+    largest = f32(x[index]);
   }
   for (var t = 1u; t < length; t++) {
-    let value = x[t * size + index];
+    let value = f32(x[t * size + index]);
     if (value > largest) {
       largest = value;
       place = t;
     }
   }
-  y[index] = largest;
+  y[index] = stored(largest);
   places[index] = place;
 }
 
@@ -91,13 +93,13 @@ fn max_backward(@builtin(global_invocation_id) id: vec3u) {
   }
   let index = place % size;
   let t = place / size;
-  store(place, select(0.0, dy[index], t == places[index] && t < lengths[index / params.width]));
+  store(place, select(0.0, f32(dy[index]), t == places[index] && t < lengths[index / params.width]));
 }
 
 fn store(place: u32, gradient: f32) {
   if (params.accumulate == 1u) {
-    dx[place] += gradient;
+    dx[place] = stored(f32(dx[place]) + gradient);
   } else {
-    dx[place] = gradient;
+    dx[place] = stored(gradient);
   }
 }

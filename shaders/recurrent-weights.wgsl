@@ -14,12 +14,14 @@ struct Params {
   columns: u32,
 }
 
+alias stored = f32; // or f16
+
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> weight0: array<f32>;
 @group(0) @binding(2) var<storage, read> weight1: array<f32>;
 @group(0) @binding(3) var<storage, read> bias0: array<f32>;
 @group(0) @binding(4) var<storage, read> bias1: array<f32>;
-@group(0) @binding(5) var<storage, read_write> packed: array<f32>;
+@group(0) @binding(5) var<storage, read_write> packed: array<stored>;
 @group(0) @binding(6) var<storage, read_write> packedBias: array<f32>;
 
 const tile = 16u;
@@ -48,7 +50,7 @@ fn transpose(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) 
   let outRow = group.x * tile + local.y;
   let outColumn = group.y * tile + local.x;
   if (outRow < params.columns && outColumn < params.rows) {
-    packed[(group.z * params.columns + outRow) * params.rows + outColumn] = staged[local.x * (tile + 1u) + local.y];
+    packed[(group.z * params.columns + outRow) * params.rows + outColumn] = stored(staged[local.x * (tile + 1u) + local.y]);
   }
 }
 
@@ -62,9 +64,9 @@ fn transposeDirect(@builtin(global_invocation_id) id: vec3u) {
   let place = row * params.columns + column;
   let destination = (id.z * params.columns + column) * params.rows + row;
   if (id.z == 0u) {
-    packed[destination] = weight0[place];
+    packed[destination] = stored(weight0[place]);
   } else {
-    packed[destination] = weight1[place];
+    packed[destination] = stored(weight1[place]);
   }
   if (column == 0u) {
     if (id.z == 0u) {

@@ -40,13 +40,15 @@ struct Params {
   relu: u32,
 }
 
+alias stored = f32; // or f16
+
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read_write> gates: array<vec4f>;
-@group(0) @binding(2) var<storage, read_write> h: array<vec4f>;
-@group(0) @binding(3) var<storage, read> weights: array<vec4f>;
+@group(0) @binding(1) var<storage, read_write> gates: array<vec4<stored>>;
+@group(0) @binding(2) var<storage, read_write> h: array<vec4<stored>>;
+@group(0) @binding(3) var<storage, read> weights: array<vec4<stored>>;
 @group(0) @binding(4) var<storage, read> bias: array<vec4f>;
 @group(0) @binding(5) var<storage, read> lengths: array<u32>;
-@group(0) @binding(6) var<storage, read> upstream: array<vec4f>;
+@group(0) @binding(6) var<storage, read> upstream: array<vec4<stored>>;
 @group(0) @binding(7) var<storage, read_write> carry: array<vec4f>;
 
 fn tanh_accurate(x: f32) -> f32 {
@@ -91,20 +93,20 @@ fn finishForward(direction: u32, row: u32, column: u32, sum: vec4f) {
   let before = slotBefore(direction) * slot + place;
   let after = time * slot + place;
   if (ended(row, time)) {
-    h[after] = vec4f();
+    h[after] = vec4<stored>(vec4f());
     if (hasBefore()) {
-      h[after] = h[before];
+      h[after] = vec4<stored>(vec4f(h[before]));
     }
     return;
   }
   let at = ((direction * params.steps + time) * params.batch + row) * N + column;
-  let total = gates[at] + sum;
+  let total = vec4f(gates[at]) + sum;
   var value = max(total, vec4f());
   if (params.relu == 0u) {
     value = tanhs(total);
   }
-  gates[at] = value;
-  h[after] = value;
+  gates[at] = vec4<stored>(value);
+  h[after] = vec4<stored>(value);
 }
 
 // The step back of one row and four units; `sum` is the gradient of h[t] through the gates of the step after.
@@ -115,23 +117,23 @@ fn finishBackward(direction: u32, row: u32, column: u32, sum: vec4f) {
   let place = row * (params.width / 4u) + direction * N + column;
   var dh = sum;
   if (params.hasUpstream == 1u) {
-    dh += upstream[time * slot + place];
+    dh += vec4f(upstream[time * slot + place]);
   }
   if (params.hasCarry == 1u) {
     dh += carry[place];
   }
   let at = ((direction * params.steps + time) * params.batch + row) * N + column;
   if (ended(row, time)) {
-    gates[at] = vec4f();
+    gates[at] = vec4<stored>(vec4f());
     carry[place] = dh;
     return;
   }
-  let value = gates[at];
+  let value = vec4f(gates[at]);
   var slope = select(vec4f(), vec4f(1.0), value > vec4f());
   if (params.relu == 0u) {
     slope = 1.0 - value * value;
   }
-  gates[at] = dh * slope;
+  gates[at] = vec4<stored>(dh * slope);
   if (params.hasLengths == 1u || params.step == 0u) {
     carry[place] = vec4f();
   }
@@ -193,11 +195,11 @@ fn forward(
     let place = (slotBefore(direction) * params.batch + row) * (params.width / 4u) + direction * N;
     var w = direction * params.hidden * N + own;
     for (var k = 0u; k < N; k++) {
-      let x = transpose(mat4x4f(h[place.x + k], h[place.y + k], h[place.z + k], h[place.w + k]));
-      sums = addUnits(sums, x[0], weights[w]);
-      sums = addUnits(sums, x[1], weights[w + N]);
-      sums = addUnits(sums, x[2], weights[w + 2u * N]);
-      sums = addUnits(sums, x[3], weights[w + 3u * N]);
+      let x = transpose(mat4x4f(vec4f(h[place.x + k]), vec4f(h[place.y + k]), vec4f(h[place.z + k]), vec4f(h[place.w + k])));
+      sums = addUnits(sums, x[0], vec4f(weights[w]));
+      sums = addUnits(sums, x[1], vec4f(weights[w + N]));
+      sums = addUnits(sums, x[2], vec4f(weights[w + 2u * N]));
+      sums = addUnits(sums, x[3], vec4f(weights[w + 3u * N]));
       w += 4u * N;
     }
   }
@@ -233,11 +235,11 @@ fn backward(
     var w = direction * 4u * N * N + min(column + q, N - 1u);
     let place = ((direction * params.steps + after) * params.batch + row) * N;
     for (var k = 0u; k < N; k++) {
-      let x = transpose(mat4x4f(gates[place.x + k], gates[place.y + k], gates[place.z + k], gates[place.w + k]));
-      sums = addUnits(sums, x[0], weights[w]);
-      sums = addUnits(sums, x[1], weights[w + N]);
-      sums = addUnits(sums, x[2], weights[w + 2u * N]);
-      sums = addUnits(sums, x[3], weights[w + 3u * N]);
+      let x = transpose(mat4x4f(vec4f(gates[place.x + k]), vec4f(gates[place.y + k]), vec4f(gates[place.z + k]), vec4f(gates[place.w + k])));
+      sums = addUnits(sums, x[0], vec4f(weights[w]));
+      sums = addUnits(sums, x[1], vec4f(weights[w + N]));
+      sums = addUnits(sums, x[2], vec4f(weights[w + 2u * N]));
+      sums = addUnits(sums, x[3], vec4f(weights[w + 3u * N]));
       w += 4u * N;
     }
   }

@@ -33,13 +33,15 @@ struct Params {
   relu: u32,
 }
 
+alias stored = f32; // or f16
+
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read_write> gates: array<f32>;
-@group(0) @binding(2) var<storage, read_write> h: array<f32>;
-@group(0) @binding(3) var<storage, read> weights: array<f32>;
+@group(0) @binding(1) var<storage, read_write> gates: array<stored>;
+@group(0) @binding(2) var<storage, read_write> h: array<stored>;
+@group(0) @binding(3) var<storage, read> weights: array<stored>;
 @group(0) @binding(4) var<storage, read> bias: array<f32>;
 @group(0) @binding(5) var<storage, read> lengths: array<u32>;
-@group(0) @binding(6) var<storage, read> upstream: array<f32>;
+@group(0) @binding(6) var<storage, read> upstream: array<stored>;
 @group(0) @binding(7) var<storage, read_write> carry: array<f32>;
 
 fn tanh_accurate(x: f32) -> f32 {
@@ -80,20 +82,20 @@ fn finishForward(direction: u32, row: u32, unit: u32, sum: f32) {
   let before = slotBefore(direction) * slot + place;
   let after = time * slot + place;
   if (ended(row, time)) {
-    h[after] = 0.0;
+    h[after] = stored(0.0);
     if (hasBefore()) {
-      h[after] = h[before];
+      h[after] = stored(f32(h[before]));
     }
     return;
   }
   let at = ((direction * params.steps + time) * params.batch + row) * H + unit;
-  let total = gates[at] + sum;
+  let total = f32(gates[at]) + sum;
   var value = max(total, 0.0);
   if (params.relu == 0u) {
     value = tanh_accurate(total);
   }
-  gates[at] = value;
-  h[after] = value;
+  gates[at] = stored(value);
+  h[after] = stored(value);
 }
 
 // The step back of one row and unit; `sum` is the gradient of h[t] through the gates of the step after.
@@ -104,23 +106,23 @@ fn finishBackward(direction: u32, row: u32, unit: u32, sum: f32) {
   let place = row * params.width + direction * H + unit;
   var dh = sum;
   if (params.hasUpstream == 1u) {
-    dh += upstream[time * slot + place];
+    dh += f32(upstream[time * slot + place]);
   }
   if (params.hasCarry == 1u) {
     dh += carry[place];
   }
   let at = ((direction * params.steps + time) * params.batch + row) * H + unit;
   if (ended(row, time)) {
-    gates[at] = 0.0;
+    gates[at] = stored(0.0);
     carry[place] = dh;
     return;
   }
-  let value = gates[at];
+  let value = f32(gates[at]);
   var slope = select(0.0, 1.0, value > 0.0);
   if (params.relu == 0u) {
     slope = 1.0 - value * value;
   }
-  gates[at] = dh * slope;
+  gates[at] = stored(dh * slope);
   if (params.hasLengths == 1u || params.step == 0u) {
     carry[place] = 0.0;
   }
@@ -142,8 +144,8 @@ fn forward(@builtin(global_invocation_id) id: vec3u) {
     let place = (slotBefore(direction) * params.batch + row) * params.width + direction * H;
     var w = direction * H * H + unit;
     for (var k = 0u; k < H; k++) {
-      let x = vec4f(h[place.x + k], h[place.y + k], h[place.z + k], h[place.w + k]);
-      sum = fma(x, vec4f(weights[w]), sum);
+      let x = vec4f(f32(h[place.x + k]), f32(h[place.y + k]), f32(h[place.z + k]), f32(h[place.w + k]));
+      sum = fma(x, vec4f(f32(weights[w])), sum);
       w += H;
     }
   }
@@ -169,8 +171,8 @@ fn backward(@builtin(global_invocation_id) id: vec3u) {
     var w = direction * H * H + unit;
     let place = ((direction * params.steps + after) * params.batch + row) * H;
     for (var k = 0u; k < H; k++) {
-      let x = vec4f(gates[place.x + k], gates[place.y + k], gates[place.z + k], gates[place.w + k]);
-      sum = fma(x, vec4f(weights[w]), sum);
+      let x = vec4f(f32(gates[place.x + k]), f32(gates[place.y + k]), f32(gates[place.z + k]), f32(gates[place.w + k]));
+      sum = fma(x, vec4f(f32(weights[w])), sum);
       w += H;
     }
   }

@@ -4,7 +4,7 @@
  * storage arrays in group 0, and at most one uniform, `params` at binding 0, a struct of u32, i32 and f32 fields.
  */
 import { KernelError } from '../errors.ts';
-import { type Shader, type ShaderInfo, shaderNames } from './shader.ts';
+import { type Shader, type ShaderInfo, type StorageBinding, shaderNames } from './shader.ts';
 
 /** By entry point, the names of the storage bindings that it uses. */
 export type EntryBindings = Readonly<Record<string, readonly string[]>>;
@@ -19,7 +19,6 @@ export interface DefinedShader<E extends EntryBindings> extends Omit<ShaderInfo,
   };
 }
 
-type StorageBinding = ShaderInfo['entries'][string]['bindings'][string];
 type Field = ShaderInfo['params'][number];
 
 /**
@@ -38,10 +37,14 @@ export function defineShader<const E extends EntryBindings>(
   if ((shaderNames() as Shader[]).includes(name as Shader)) fail('has the name of one that is there already');
   const text = code.replaceAll(/\/\*[\s\S]*?\*\/|\/\/.*/g, '');
   const storage = new Map<string, StorageBinding>();
-  for (const [, binding, access, variable] of text.matchAll(
-    /@group\(0\)\s*@binding\((\d+)\)\s*var<storage(?:,\s*(read|read_write))?>\s*(\w+)/g,
+  for (const [, binding, access, variable, type] of text.matchAll(
+    /@group\(0\)\s*@binding\((\d+)\)\s*var<storage(?:,\s*(read|read_write))?>\s*(\w+)\s*:\s*array<([\w<>\s]+)/g,
   )) {
-    storage.set(variable!, { binding: Number(binding), access: access === 'read_write' ? access : 'read' });
+    storage.set(variable!, {
+      binding: Number(binding),
+      access: access === 'read_write' ? access : 'read',
+      element: elementType(type!),
+    });
   }
   const params = uniformFields(text, fail);
   const described = Object.entries(entries).map(([entry, names]) => {
@@ -59,6 +62,12 @@ export function defineShader<const E extends EntryBindings>(
     overrides: [...text.matchAll(/\boverride\s+(\w+)/g)].map(([, override]) => override!),
     entries: Object.fromEntries(described) as DefinedShader<E>['entries'],
   };
+}
+
+/** Of `f32`, `vec4f`, `vec4<f32>` (with whatever follows them): f32. */
+function elementType(type: string): string {
+  const [, short, long] = /^(?:vec[234](?:([fui])\b|<\s*(?=\w)))?\s*(\w*)/.exec(type.trim()) ?? [];
+  return short ? { f: 'f32', u: 'u32', i: 'i32' }[short]! : long!;
 }
 
 function uniformFields(text: string, fail: (message: string) => never): Field[] {

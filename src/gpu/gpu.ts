@@ -65,6 +65,20 @@ export class Gpu {
     return { software: this.software, subgroups: this.subgroups, tuning: this.tuning };
   }
 
+  /** Shaders can load and store 16-bit floats: the feature `shader-f16`. */
+  get halves(): boolean {
+    return this.report.features.includes('shader-f16');
+  }
+
+  /** Throws LimitsError, saying what to do, where shaders cannot load and store 16-bit floats. */
+  expectHalves(): void {
+    if (this.halves) return;
+    throw new LimitsError(
+      `mixed precision stores 16-bit floats, and ${this.report.name} has none (the WebGPU feature shader-f16): set ` +
+        'training.precision to f32, or run on an adapter that has it',
+    );
+  }
+
   /** Throws what went wrong on the device since it was opened. Call it before trusting a result. */
   check(): void {
     if (this.#failure) throw this.#failure;

@@ -24,6 +24,13 @@ export type Params<S extends Shader> = {
   [Name in InfoOf<S>['params'][number]['name']]: number;
 };
 
+export interface StorageBinding {
+  readonly binding: number;
+  readonly access: 'read' | 'read_write';
+  /** The type of its numbers (f32, u32, …), or the name of one that may be f32 or f16: see `stored-as.ts`. */
+  readonly element: string;
+}
+
 /** The same table with its exact keys forgotten, for code that walks over any shader. */
 export interface ShaderInfo {
   readonly name: string;
@@ -36,7 +43,7 @@ export interface ShaderInfo {
       string,
       {
         usesParams: boolean;
-        bindings: Readonly<Record<string, { binding: number; access: 'read' | 'read_write' }>>;
+        bindings: Readonly<Record<string, StorageBinding>>;
       }
     >
   >;

@@ -92,7 +92,7 @@ export class Decoder {
     const shape = [steps, batch, H];
     const score = decoder.attention?.score ?? 'none';
     const drops = tape.training && decoder.hidden_dropout > 0;
-    const trainable = { needsGradient: true };
+    const trainable = { dtype: tape.stored, needsGradient: true };
     // Made before the layers: with input feeding the first layer reads it.
     const output = drops ? tape.tensor('decoder.output', shape, trainable) : undefined;
     let input: RecurrentInput = { tensor: inputs.embedded, column: 0, width: E };

@@ -87,7 +87,16 @@ export class TaggerNetwork implements Network {
   }
 
   #recordScores(tape: Tape, hidden: Tensor): Tensor {
-    return linear(tape, hidden, this.parameters.get('output.weight'), this.parameters.get('output.bias'));
+    const { parameters } = this;
+    // What a loss starts from is f32 in any case.
+    return linear(
+      tape,
+      hidden,
+      parameters.get('output.weight'),
+      parameters.get('output.bias'),
+      'none',
+      'f32',
+    );
   }
 
   get #transitions() {

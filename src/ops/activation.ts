@@ -18,7 +18,7 @@ export function recordActivationGradient(
   upstream: Tensor,
 ): Tensor {
   if (activation === 'none') return upstream;
-  const gradient = tape.tensor(`d ${activation}`, y.shape);
+  const gradient = tape.tensor(`d ${activation}`, y.shape, { dtype: y.dtype });
   recordActivationGradientRange(tape, activation, y, upstream, gradient, { start: 0, end: y.size });
   return gradient;
 }

@@ -54,7 +54,8 @@ function rowMatrices(x: Tensor): Matrix {
 /** u_t · v for u [T, B, A] and v [A]: [B, T]. */
 function scoreSteps(tape: Tape, u: Tensor, v: Tensor): Tensor {
   const [steps, batch, units] = u.shape as [number, number, number];
-  const scores = tape.result('pooling scores', [batch, steps], u, v);
+  const needsGradient = u.needsGradient || v.needsGradient;
+  const scores = tape.tensor('pooling scores', [batch, steps], { needsGradient });
   const query: Matrix = { tensor: v, row: units };
   const product = { m: 1, n: steps, k: units, batch, a: query, b: transposed(stepsOfRows(u)) };
   recordMatmul(tape, { ...product, c: rowMatrices(scores) });

@@ -111,8 +111,9 @@ export class LuongAttention {
     this.#fused = options.stepwise === true && scores[score].product && fitsAttentionStep(query, memory);
     this.#scores = tape.tensor(`${label}.scores`, [T, B, S]);
     this.weights = tape.result(`${label}.weights`, [T, B, S], query, memory, keys);
-    this.#joined = tape.tensor(`${label}.context and query`, [T, B, M + H]);
-    this.output = options.output ?? tape.tensor(`${label}.output`, [T, B, H], { needsGradient: true });
+    const { stored: dtype } = tape;
+    this.#joined = tape.tensor(`${label}.context and query`, [T, B, M + H], { dtype });
+    this.output = options.output ?? tape.tensor(`${label}.output`, [T, B, H], { dtype, needsGradient: true });
     this.#score = scores[score].record(tape, { label, query, keys, lengths, weights, scores: this.#scores });
   }
 
@@ -269,16 +270,17 @@ export class LuongAttention {
   #prepareGradients(whole: boolean): Gradients {
     const tape = this.#tape;
     const { label, query } = this.#options;
+    const { stored: dtype } = tape;
     const part = whole ? undefined : tape.gradientPart(query);
     return {
       query: whole ? tape.gradientTarget(query) : part && { tensor: part, accumulate: 1 },
       weights: tape.gradientTarget(this.weights) ?? {
-        tensor: tape.tensor(`d ${this.weights.label}`, this.weights.shape),
+        tensor: tape.tensor(`d ${this.weights.label}`, this.weights.shape, { dtype }),
         accumulate: 0,
       },
       scores: tape.tensor(`d ${label}.scores`, this.#scores.shape),
-      joined: tape.tensor(`d ${label}.context and query`, this.#joined.shape),
-      projected: tape.tensor(`d ${label}.projected`, this.output.shape),
+      joined: tape.tensor(`d ${label}.context and query`, this.#joined.shape, { dtype }),
+      projected: tape.tensor(`d ${label}.projected`, this.output.shape, { dtype }),
     };
   }
 }

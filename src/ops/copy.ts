@@ -14,7 +14,7 @@ export interface Rows {
   readonly row: number;
 }
 
-/** y ← x, or y ← y + x with `accumulate`, for `rows` × `columns` elements. */
+/** y ← x, or y ← y + x with `accumulate`, for `rows` × `columns` elements; f32 and f16 are converted. */
 export function recordCopyRows(
   tape: Tape,
   x: Rows,
@@ -24,7 +24,9 @@ export function recordCopyRows(
   accumulate: 0 | 1 = 0,
 ): void {
   const { groups, stride } = linearGroups(rows * columns, 64);
-  tape.dispatch('copy', 'main', {
+  // Of bits there is nothing to convert.
+  const isHalf = x.tensor.dtype === 'f16' || y.tensor.dtype === 'f16';
+  tape.dispatch(isHalf ? 'convert' : 'copy', 'main', {
     bindings: { x: x.tensor, y: y.tensor },
     params: {
       rows,
@@ -62,7 +64,8 @@ export function slice(
   rows: number,
   columns: number,
 ): Tensor {
-  const y = tape.result(label, [rows, columns], x);
+  const { dtype, needsGradient } = x;
+  const y = tape.tensor(label, [rows, columns], { dtype, needsGradient });
   recordCopyRows(tape, { tensor: x, offset, row }, { tensor: y, offset: 0, row: columns }, rows, columns);
   tape.onBackward(() => {
     const upstream = tape.gradientOf(y);

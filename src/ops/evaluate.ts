@@ -8,7 +8,7 @@ import { destroyTensor, persistentTensor, readTensor, writeTensor } from '../sch
 import { Plan, submit } from '../scheduler/plan.ts';
 import { ScratchPool } from '../scheduler/scratch-pool.ts';
 import { Tape } from '../scheduler/tape.ts';
-import { type DType, type Shape, sizeOf, type Tensor } from '../scheduler/tensor.ts';
+import { type DType, type Shape, sizeOf, Tensor } from '../scheduler/tensor.ts';
 import { recordCopy } from './copy.ts';
 
 /** A plain array with its shape, C order. `Uint32Array` data makes a u32 tensor (token ids, lengths). */
@@ -28,6 +28,14 @@ export interface Evaluation<Inputs extends string, Outputs extends string> {
   readonly gradients: Readonly<Partial<Record<Inputs, OutputValue>>>;
 }
 
+export interface EvaluateOptions {
+  /**
+   * As in a step of mixed precision: these inputs and what is computed of them are stored as f16, the other floats are
+   * parameters. Absent: everything is f32.
+   */
+  readonly halves?: readonly string[] | undefined;
+}
+
 /**
  * Records `build` on a tape whose inputs are `inputs`, runs it and reads every output back. With `upstream` (a
  * gradient for some of the outputs, or `'loss'` where the op starts the backward pass by itself) the gradients of all
@@ -38,7 +46,9 @@ export async function evaluate<Inputs extends string, Outputs extends string>(
   inputs: Readonly<Record<Inputs, Value>>,
   build: (tape: Tape, tensors: Readonly<Record<Inputs, Tensor>>) => Readonly<Record<Outputs, Tensor>>,
   upstream?: Readonly<Partial<Record<Outputs, Value>>> | 'loss',
+  { halves }: EvaluateOptions = {},
 ): Promise<Evaluation<Inputs, Outputs>> {
+  if (halves) gpu.expectHalves();
   const owned: Tensor[] = [];
   const persistent = (label: string, shape: Shape, dtype: DType, needsGradient = false): Tensor => {
     const tensor = persistentTensor(gpu, label, shape, dtype, needsGradient);
@@ -54,7 +64,18 @@ export async function evaluate<Inputs extends string, Outputs extends string>(
     writeTensor(gpu, tensor, data);
     return tensor;
   };
-  const tape = new Tape({ ...gpu.traits, training: upstream !== undefined });
+  const tape = new Tape({
+    ...gpu.traits,
+    training: upstream !== undefined,
+    stored: halves ? 'f16' : 'f32',
+  });
+  /** An input as a step would have it: an activation of the step's type, or a parameter with a gradient that is kept. */
+  const asInStep = (name: string, input: Tensor): Tensor => {
+    if (!halves || input.dtype === 'u32') return input;
+    if (halves.includes(name)) return halved(tape, input);
+    const gradient = persistent(`d ${name}`, input.shape, 'f32');
+    return new Tensor(input.shape, 'f32', input.storage, input.needsGradient, gradient);
+  };
   const keep = (label: string, tensor: Tensor): Tensor => {
     const kept = persistent(label, tensor.shape, tensor.dtype);
     recordCopy(tape, tensor, kept);
@@ -65,7 +86,7 @@ export async function evaluate<Inputs extends string, Outputs extends string>(
   let plan: Plan | undefined;
   try {
     const tensors = Object.fromEntries(
-      entries<Inputs, Value>(inputs).map(([name, value]) => [name, place(name, value)]),
+      entries<Inputs, Value>(inputs).map(([name, value]) => [name, asInStep(name, place(name, value))]),
     ) as Record<Inputs, Tensor>;
     const results = build(tape, tensors);
     const kept = entries<Outputs, Tensor>(results).map(
@@ -73,12 +94,13 @@ export async function evaluate<Inputs extends string, Outputs extends string>(
     );
     if (upstream !== undefined && upstream !== 'loss') {
       for (const [name, value] of entries<Outputs, Value>(upstream)) {
-        tape.seedGradient(results[name], place(`d ${name}`, value));
+        const gradient = place(`d ${name}`, value);
+        tape.seedGradient(results[name], results[name].dtype === 'f16' ? halved(tape, gradient) : gradient);
       }
     }
     tape.backward();
     const gradients = entries<Inputs, Tensor>(tensors).flatMap(([name, tensor]) => {
-      const gradient = tape.gradientOf(tensor);
+      const gradient = tape.gradientOf(tensor) ?? tensor.parameterGradient;
       return gradient ? [[name, keep(`gradient of ${name}`, gradient)] as const] : [];
     });
     plan = await Plan.build(gpu, new ScratchPool(gpu), 'evaluate', tape);
@@ -98,4 +120,12 @@ export async function evaluate<Inputs extends string, Outputs extends string>(
     plan?.dispose();
     for (const tensor of owned) destroyTensor(tensor);
   }
+}
+
+/** The same values rounded to f16, in scratch memory. */
+function halved(tape: Tape, tensor: Tensor): Tensor {
+  const { label, shape, needsGradient } = tensor;
+  const half = tape.tensor(label, shape, { dtype: 'f16', needsGradient });
+  recordCopy(tape, tensor, half);
+  return half;
 }

@@ -3,7 +3,7 @@
  * are the differentiable ops on whole tensors. Which tile runs it is `matmul-plan.ts`'s business.
  */
 import { ShapeError } from '../errors.ts';
-import { linearGroups, type Tape } from '../scheduler/tape.ts';
+import { linearGroups, type StoredType, type Tape } from '../scheduler/tape.ts';
 import type { Tensor } from '../scheduler/tensor.ts';
 import { type Activation, activationCode, recordActivationGradient } from './activation.ts';
 import { recordColumnSum } from './column-sum.ts';
@@ -113,7 +113,8 @@ function recordPart(tape: Tape, part: MatmulRecord): void {
   const { software, subgroups, tuning } = tape;
   const plan = chooseMatmul({ ...params, batch, software, subgroups, tuning });
   const { workgroups, constants } = plan;
-  const bindings = { a: a.tensor, b: b.tensor, bias: bias ?? a.tensor, c: c.tensor };
+  const [left, right] = [tape.rounded(a.tensor), tape.rounded(b.tensor)];
+  const bindings = { a: left, b: right, bias: bias ?? left, c: c.tensor };
   const call = { bindings, params, workgroups, constants };
   if (plan.entry === 'main') tape.dispatch(plan.kernel, plan.entry, call);
   else if (plan.kernel === 'matmul-quad-vec4') tape.dispatch(plan.kernel, plan.entry, call);
@@ -159,6 +160,8 @@ export interface MatmulOptions {
   /** [N] */
   readonly bias?: Tensor | undefined;
   readonly activation?: Activation;
+  /** Of the result; the tape's `stored` if not given. */
+  readonly dtype?: StoredType;
 }
 
 /**
@@ -166,7 +169,7 @@ export interface MatmulOptions {
  * Two-dimensional tensors are a batch of one.
  */
 export function matmul(tape: Tape, a: Tensor, b: Tensor, options: MatmulOptions = {}): Tensor {
-  const { transposeA = false, transposeB = false, bias, activation = 'none' } = options;
+  const { transposeA = false, transposeB = false, bias, activation = 'none', dtype = tape.stored } = options;
   if (a.shape.length !== b.shape.length || a.shape.length < 2 || a.shape.length > 3) {
     throw new ShapeError(`matmul takes two matrices or two batches of matrices, not ${a} and ${b}`);
   }
@@ -177,7 +180,8 @@ export function matmul(tape: Tape, a: Tensor, b: Tensor, options: MatmulOptions 
     throw new ShapeError(`matmul: ${a}${transposeA ? 'ᵀ' : ''} and ${b}${transposeB ? 'ᵀ' : ''} do not fit`);
   }
   const shape = a.shape.length === 3 ? [batch, m, n] : [m, n];
-  const c = tape.result('matmul', shape, a, b, bias);
+  const needsGradient = [a, b, bias].some((source) => source?.needsGradient);
+  const c = tape.tensor('matmul', shape, { dtype, needsGradient });
   const plain = (tensor: Tensor): Matrix => ({
     tensor,
     batch: tensor.dim(-2) * tensor.dim(-1),
@@ -209,16 +213,22 @@ export function matmul(tape: Tape, a: Tensor, b: Tensor, options: MatmulOptions 
   return c;
 }
 
-/** act(x·Wᵀ + bias) for x [..., I] and W [O, I] (PyTorch's layout): [..., O]. */
+/** act(x·Wᵀ + bias) for x [..., I] and W [O, I] (PyTorch's layout): [..., O], of the tape's type unless another is given. */
 export function linear(
   tape: Tape,
   x: Tensor,
   weight: Tensor,
   bias?: Tensor,
   activation: Activation = 'none',
+  dtype?: StoredType,
 ): Tensor {
   const inputs = x.dim(-1);
   const rows = x.size / inputs;
-  const y = matmul(tape, x.reshape(rows, inputs), weight, { transposeB: true, bias, activation });
+  const y = matmul(tape, x.reshape(rows, inputs), weight, {
+    transposeB: true,
+    bias,
+    activation,
+    ...(dtype && { dtype }),
+  });
   return y.reshape(...x.shape.slice(0, -1), weight.dim(0));
 }

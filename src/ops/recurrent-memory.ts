@@ -27,7 +27,10 @@ export class RecurrentMemory {
   readonly reverse: number;
   /** [D, T, B, Q*H] */
   readonly gates: Tensor;
-  /** [T+1, B, D*H] each; the first's first T slots are the output. */
+  /**
+   * [T+1, B, D*H] each; the first's first T slots are the output. The others (an LSTM's c) are f32 in any case: a state that
+   * sums over steps would lose what is small beside it.
+   */
   readonly states: readonly Tensor[];
   /** [T, B, D*H] */
   readonly output: Tensor;
@@ -47,11 +50,13 @@ export class RecurrentMemory {
       ...initial,
       ...weights.flatMap((direction) => Object.values(direction) as Tensor[]),
     ];
-    this.gates = tape.tensor(`${label}/gates`, [weights.length, steps, batch, cell.slots * hidden]);
+    this.gates = tape.tensor(`${label}/gates`, [weights.length, steps, batch, cell.slots * hidden], {
+      dtype: tape.stored,
+    });
     const h = tape.result(`${label}/h`, [steps + 1, batch, width], ...sources);
     const others = cell.states.slice(1).map((name) => tape.tensor(`${label}/${name}`, h.shape));
     this.states = [h, ...others];
-    this.output = new Tensor([steps, batch, width], 'f32', h.storage, h.needsGradient);
+    this.output = new Tensor([steps, batch, width], h.dtype, h.storage, h.needsGradient);
     this.hasInitial = initial.some((state) => state) ? 1 : 0;
     this.recurrentRuns = runsOf(cell);
     if (this.hasInitial) this.#placeInitialStates(tape);

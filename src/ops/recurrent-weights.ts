@@ -11,7 +11,7 @@ export function transposeRecurrentWeights(
 ): { packed: Tensor; bias: Tensor } {
   const { cell, label, hidden, weights } = options;
   const rows = cell.gates * hidden;
-  const packed = tape.tensor(`${label}/weight_hhᵀ`, [weights.length, hidden, rows]);
+  const packed = tape.tensor(`${label}/weight_hhᵀ`, [weights.length, hidden, rows], { dtype: tape.stored });
   const bias = tape.tensor(`${label}/bias_hh`, [weights.length, rows]);
   const [first, second] = [weights[0]!, weights.at(-1)!];
   const direct = tape.software;
@@ -35,9 +35,9 @@ export function transposeRecurrentWeights(
 /** [D, G*H, H]: weight_hh of all directions in one tensor. */
 export function joinRecurrentWeights(tape: Tape, options: RecurrentOptions): Tensor {
   const { cell, label, hidden, weights } = options;
-  if (weights.length === 1) return weights[0]!.weightHh;
+  if (weights.length === 1) return tape.rounded(weights[0]!.weightHh);
   const rows = cell.gates * hidden;
-  const joined = tape.tensor(`${label}/weight_hh`, [weights.length, rows, hidden]);
+  const joined = tape.tensor(`${label}/weight_hh`, [weights.length, rows, hidden], { dtype: tape.stored });
   for (const [direction, { weightHh }] of weights.entries()) {
     recordCopySpan(tape, weightHh, joined, rows * hidden, direction * rows * hidden);
   }

@@ -80,7 +80,10 @@ export class RecurrentLayer {
     this.#final ??= this.#memory.states.map((state, index) => {
       const { cell, label, batch, hidden, steps } = this.#options;
       const width = this.#memory.directions * hidden;
-      const final = this.#tape.result(`${label}/final ${cell.states[index]}`, [batch, width], this.output);
+      const final = this.#tape.tensor(`${label}/final ${cell.states[index]}`, [batch, width], {
+        dtype: state.dtype,
+        needsGradient: this.output.needsGradient,
+      });
       for (let direction = 0; direction < this.#memory.directions; direction++) {
         const column = direction * hidden;
         const offset = this.#memory.timeOf(direction, steps - 1) * batch * width + column;
@@ -136,7 +139,9 @@ export class RecurrentLayer {
 
   /** One tensor a state, [T, B, D*H], after each step; the first is `output`. To look at: they have no gradient. */
   get states(): Tensor[] {
-    return this.#memory.states.map(({ storage }) => new Tensor(this.output.shape, 'f32', storage, false));
+    return this.#memory.states.map(
+      ({ dtype, storage }) => new Tensor(this.output.shape, dtype, storage, false),
+    );
   }
 
   /** Whether any gradient has reached the layer's results. */

@@ -6,7 +6,7 @@ import { type DType, type Shape, sizeOf, Tensor } from './tensor.ts';
 /** Bytes: what a binding's offset must be a multiple of on every device. */
 const partAlignment = 256;
 
-/** Zero at first. Throws LimitsError where the device cannot bind it. */
+/** Zero at first. For what was f16 it is f32, as all that outlives a plan. Throws LimitsError where the device cannot bind it. */
 export function persistentTensor(
   gpu: Gpu,
   label: string,
@@ -16,7 +16,8 @@ export function persistentTensor(
 ): Tensor {
   const bytes = Math.max(4, sizeOf(shape) * 4);
   const buffer = gpu.createBuffer(label, bytes);
-  return new Tensor(shape, dtype, { kind: 'buffer', label, bytes, buffer, offset: 0 }, needsGradient);
+  const type = dtype === 'f16' ? 'f32' : dtype;
+  return new Tensor(shape, type, { kind: 'buffer', label, bytes, buffer, offset: 0 }, needsGradient);
 }
 
 /** A range of a persistent tensor as a flat one over the same memory; the tensor itself where that is all of it. */

@@ -16,8 +16,17 @@ import {
   type ShaderInfo,
   shaderInfo,
 } from '../gpu/shader.ts';
+import { storedAsHalf } from '../gpu/stored-as.ts';
 import type { Tuning } from '../gpu/tuning.ts';
-import { type BufferStorage, type DType, type Shape, type Storage, sizeOf, Tensor } from './tensor.ts';
+import {
+  type BufferStorage,
+  bytesOf,
+  type DType,
+  type Shape,
+  type Storage,
+  sizeOf,
+  Tensor,
+} from './tensor.ts';
 
 export type Workgroups = readonly [x: number, y?: number, z?: number];
 
@@ -25,6 +34,8 @@ export interface Binding {
   readonly name: string;
   readonly binding: number;
   readonly access: 'read' | 'read_write';
+  /** See `StorageBinding`. */
+  readonly element: string;
   readonly tensor: Tensor;
 }
 
@@ -60,7 +71,11 @@ export interface TapeOptions {
   readonly tuning?: Tuning | undefined;
   /** False: nothing needs a gradient, dropout is off. */
   readonly training: boolean;
+  /** How activations and their gradients are stored; f32 if not given. f16 needs the feature `shader-f16`. */
+  readonly stored?: StoredType;
 }
+
+export type StoredType = 'f32' | 'f16';
 
 const maxWorkgroups = 65_535;
 
@@ -69,31 +84,65 @@ export class Tape {
   readonly subgroups: boolean;
   readonly tuning: Tuning | undefined;
   readonly training: boolean;
+  /**
+   * The type of what ops compute and of its gradients, where nothing speaks against it. Sums over many terms or steps
+   * (weights' gradients, an LSTM's c, losses and what a softmax is made of) are f32 in any case.
+   */
+  readonly stored: StoredType;
   readonly dispatches: Dispatch[] = [];
   readonly #backward: (() => void)[] = [];
   readonly #gradients = new Map<Storage, Tensor>();
+  readonly #rounded = new Map<Storage, Tensor>();
 
   constructor(options: TapeOptions) {
     this.software = options.software;
     this.subgroups = options.subgroups ?? false;
     this.tuning = options.tuning;
     this.training = options.training;
+    this.stored = options.stored ?? 'f32';
   }
 
-  /** A scratch tensor. Its content is undefined until a dispatch writes it. */
+  /** A scratch tensor, f32 unless another type is given. Its content is undefined until a dispatch writes it. */
   tensor(label: string, shape: Shape, options: { dtype?: DType; needsGradient?: boolean } = {}): Tensor {
-    const storage: Storage = { kind: 'scratch', label, bytes: Math.max(4, sizeOf(shape) * 4) };
-    return new Tensor(
-      shape,
-      options.dtype ?? 'f32',
-      storage,
-      this.training && options.needsGradient === true,
-    );
+    const { dtype = 'f32', needsGradient = false } = options;
+    // Bindings are whole words.
+    const bytes = Math.max(1, Math.ceil((sizeOf(shape) * bytesOf(dtype)) / 4)) * 4;
+    return new Tensor(shape, dtype, { kind: 'scratch', label, bytes }, this.training && needsGradient);
   }
 
-  /** A scratch tensor computed from `sources`: it needs a gradient where any of them does. */
+  /** A scratch tensor of the type `stored`, computed from `sources`: it needs a gradient where any of them does. */
   result(label: string, shape: Shape, ...sources: (Tensor | undefined)[]): Tensor {
-    return this.tensor(label, shape, { needsGradient: sources.some((source) => source?.needsGradient) });
+    const needsGradient = sources.some((source) => source?.needsGradient);
+    return this.tensor(label, shape, { dtype: this.stored, needsGradient });
+  }
+
+  /**
+   * What a product reads of a parameter: itself or, where activations are f16, a copy rounded to that, made where it is
+   * first asked for and good for this run of the plan. So nobody has to remember to round anew what was updated, loaded
+   * or restored. Other tensors come back as they are.
+   */
+  rounded(tensor: Tensor): Tensor {
+    if (this.stored === 'f32' || !tensor.parameterGradient) return tensor;
+    const known = this.#rounded.get(tensor.storage);
+    if (known) return known.reshape(...tensor.shape);
+    const half = this.tensor(`${tensor.label} (f16)`, tensor.shape, { dtype: 'f16' });
+    this.#rounded.set(tensor.storage, half);
+    const { groups, stride } = linearGroups(tensor.size, 64);
+    this.dispatch('convert', 'main', {
+      bindings: { x: tensor, y: half },
+      params: {
+        rows: 1,
+        columns: tensor.size,
+        xOffset: 0,
+        xRow: 0,
+        yOffset: 0,
+        yRow: 0,
+        accumulate: 0,
+        stride,
+      },
+      workgroups: groups,
+    });
+    return half;
   }
 
   /**
@@ -114,15 +163,15 @@ export class Tape {
     }
     const tensors = options.bindings as Readonly<Record<string, Tensor>>;
     const bindings = Object.entries(info.entries[entry]?.bindings ?? {}).map(
-      ([name, { binding, access }]) => {
+      ([name, { binding, access, element }]) => {
         const tensor = tensors[name];
         if (!tensor) throw new ShapeError(`${where}: no tensor given for '${name}'`);
-        return { name, binding, access, tensor };
+        return { name, binding, access, element, tensor };
       },
     );
     rejectAliases(where, bindings);
     this.dispatches.push({
-      shader: info,
+      shader: storedAsHalf(info, halfTypes(where, bindings)),
       entry,
       bindings,
       params: info.entries[entry]?.usesParams ? packGivenParams(where, info, options.params) : undefined,
@@ -160,7 +209,7 @@ export class Tape {
     if (tensor.parameterGradient) return { tensor: tensor.parameterGradient, accumulate: 1 };
     const known = this.gradientOf(tensor);
     if (known) return { tensor: known, accumulate: 1 };
-    const gradient = this.tensor(`d ${tensor.label}`, tensor.shape);
+    const gradient = this.tensor(`d ${tensor.label}`, tensor.shape, { dtype: tensor.dtype });
     this.#gradients.set(tensor.storage, gradient);
     return { tensor: gradient, accumulate: 0 };
   }
@@ -201,6 +250,30 @@ export function linearGroups(size: number, perGroup: number): { groups: Workgrou
   const total = Math.ceil(size / perGroup);
   const x = Math.min(total, maxWorkgroups);
   return { groups: [x, Math.ceil(total / Math.max(1, x))], stride: x * perGroup };
+}
+
+/**
+ * The shader's types that the tensors bound make f16 (`stored-as.ts`). A buffer of u32 takes any tensor: bits, or what
+ * stands in for lengths that are not there.
+ */
+function halfTypes(where: string, bindings: readonly Binding[]): string[] {
+  const types = new Map<string, Binding>();
+  for (const binding of bindings) {
+    const { name, element, tensor } = binding;
+    if (element === 'u32' || element === 'i32') continue;
+    if (element === 'f32') {
+      if (tensor.dtype === 'f16') throw new ShapeError(`${where}: '${name}' holds f32, but ${tensor} is f16`);
+      continue;
+    }
+    const first = types.get(element) ?? binding;
+    types.set(element, first);
+    if ((first.tensor.dtype === 'f16') === (tensor.dtype === 'f16')) continue;
+    throw new ShapeError(
+      `${where}: '${first.name}' and '${name}' hold one type, but ${first.tensor} is ${first.tensor.dtype} and ` +
+        `${tensor} ${tensor.dtype}`,
+    );
+  }
+  return [...types].flatMap(([type, { tensor }]) => (tensor.dtype === 'f16' ? [type] : []));
 }
 
 /** WebGPU forbids binding one buffer both to read and to write, and overlapping ranges to write: say it by name. */

@@ -5,7 +5,8 @@
  */
 import { ShapeError } from '../errors.ts';
 
-export type DType = 'f32' | 'u32';
+/** f16 is storage alone: kernels compute in f32. It is found in scratch memory; what outlives a plan is f32. */
+export type DType = 'f32' | 'f16' | 'u32';
 export type Shape = readonly number[];
 
 export interface ScratchStorage {
@@ -40,7 +41,7 @@ export class Tensor {
     needsGradient = false,
     parameterGradient: Tensor | undefined = undefined,
   ) {
-    if (sizeOf(shape) * 4 > storage.bytes) {
+    if (sizeOf(shape) * bytesOf(dtype) > storage.bytes) {
       throw new ShapeError(`${storage.label}: [${shape}] does not fit ${storage.bytes} bytes`);
     }
     this.shape = shape;
@@ -79,6 +80,11 @@ export class Tensor {
   toString(): string {
     return `${this.label}[${this.shape.join(',')}]`;
   }
+}
+
+/** Of one number. */
+export function bytesOf(dtype: DType): number {
+  return dtype === 'f16' ? 2 : 4;
 }
 
 export function sizeOf(shape: Shape): number {

@@ -14,19 +14,20 @@ import * as embeddingReference from '../reference/embedding.ts';
 import { greedyStep } from '../reference/greedy-step.ts';
 import { philox } from '../reference/philox.ts';
 import * as softmaxReference from '../reference/softmax.ts';
-import type { TestCase } from './test-case.ts';
+import { inPrecision, type TestCase } from './test-case.ts';
 
 function softmaxCase(software: boolean): TestCase {
   return {
     kernel: 'softmax',
     name: `rows that end early${software ? ', CPU variant' : ''}`,
     variant: { software, subgroups: false },
-    async run(gpu, random) {
+    roundings: 4,
+    async run(gpu, random, precision) {
       const [T, B, S] = [3, 7, 37];
       const x = random.floats([T, B, S], 8);
       const lengths = { data: Uint32Array.of(0, 1, 36, 37, 20, 3, 31), shape: [B] };
       const y = random.floats([T, B, S]);
-      const { outputs, gradients } = await softmax(gpu, { x, lengths }, {}, { y });
+      const { outputs, gradients } = await inPrecision(softmax, precision)(gpu, { x, lengths }, {}, { y });
       const expected = softmaxReference.softmax(x.data, S, lengths.data);
       const slope = softmaxReference.softmaxGradient(expected, y.data, S);
       return { values: [outputs, { y: expected }], gradients: [gradients, { x: slope }] };
@@ -38,7 +39,8 @@ function attentionCase(score: 'dot' | 'general' | 'concat'): TestCase {
   return {
     kernel: 'attention',
     name: `${score} score`,
-    async run(gpu, random) {
+    roundings: 8,
+    async run(gpu, random, precision) {
       const [T, B, S, H, A] = [3, 5, 7, 9, 11];
       const M = score === 'dot' ? H : 6;
       const own = {
@@ -58,7 +60,12 @@ function attentionCase(score: 'dot' | 'general' | 'concat'): TestCase {
       };
       const lengths = { data: Uint32Array.of(7, 1, 3, 6, 2), shape: [B] };
       const upstream = { output: random.floats([T, B, H]), weights: random.floats([T, B, S]) };
-      const { outputs, gradients } = await luongAttention(gpu, { ...tensors, lengths }, { score }, upstream);
+      const { outputs, gradients } = await inPrecision(luongAttention, precision)(
+        gpu,
+        { ...tensors, lengths },
+        { score },
+        upstream,
+      );
       const arrays = Object.fromEntries(Object.entries(tensors).map(([name, { data }]) => [name, data]));
       const sizes = { T, B, S, H, M, A };
       const values = attentionReference.attention(score, sizes, arrays, lengths.data);
@@ -120,11 +127,17 @@ const attentionStepCase = (software: boolean): TestCase => ({
 const embeddingCase = (rows: number): TestCase => ({
   kernel: 'embedding',
   name: `repeated ids of ${rows}, a padding row`,
-  async run(gpu, random) {
+  roundings: 1,
+  async run(gpu, random, precision) {
     const [columns, paddingIndex] = [19, 1];
     const ids = random.ids([9, 7], 0, rows);
     const [weight, y] = [random.floats([rows, columns]), random.floats([9, 7, columns])];
-    const { outputs, gradients } = await embedding(gpu, { ids, weight }, { paddingIndex }, { y });
+    const { outputs, gradients } = await inPrecision(embedding, precision)(
+      gpu,
+      { ids, weight },
+      { paddingIndex },
+      { y },
+    );
     const slope = embeddingReference.embeddingGradient(ids.data, y.data, rows, columns, paddingIndex);
     return {
       values: [outputs, { y: embeddingReference.embedding(ids.data, weight.data, columns) }],
@@ -136,13 +149,14 @@ const embeddingCase = (rows: number): TestCase => ({
 const crossEntropyCase: TestCase = {
   kernel: 'cross-entropy',
   name: 'smoothed, with rows to ignore',
-  async run(gpu, random) {
+  roundings: 2,
+  async run(gpu, random, precision) {
     const [N, H, V, ignoreIndex] = [37, 13, 301, 0];
     const [hidden, weight, bias] = [random.floats([N, H]), random.floats([V, H]), random.floats([V])];
     const targets = random.ids([N], 0, V);
     targets.data.fill(ignoreIndex, 5, 9);
     const scale = 0.25;
-    const { outputs, gradients } = await crossEntropy(
+    const { outputs, gradients } = await inPrecision(crossEntropy, precision)(
       gpu,
       { hidden, weight, bias, targets },
       { ignoreIndex, labelSmoothing: 0.1 },
@@ -170,11 +184,12 @@ const crossEntropyCase: TestCase = {
 const dropoutCase: TestCase = {
   kernel: 'dropout',
   name: 'the mask of seed, step and site',
-  async run(gpu, random) {
+  roundings: 1,
+  async run(gpu, random, precision) {
     const [probability, site] = [0.3, 2];
     const [x, y] = [random.floats([5, 27]), random.floats([5, 27])];
     const options = { probability, seed: 2 ** 40 + 5, step: 11, site };
-    const { outputs, gradients } = await dropout(gpu, { x }, options, { y });
+    const { outputs, gradients } = await inPrecision(dropout, precision)(gpu, { x }, options, { y });
     const mask = dropoutMask(x.data.length, probability, site, [5, 2 ** 8, 11, 0]);
     const kept = (values: Float32Array) =>
       Float64Array.from(values, (value, i) => (mask[i]! * value) / (1 - probability));

@@ -5,7 +5,7 @@ import { linear, matmul } from '../ops/functions/matmul.ts';
 import { recordMatmul, transposed } from '../ops/matmul.ts';
 import { product } from '../reference/matmul.ts';
 import { Tape } from '../scheduler/tape.ts';
-import type { TestCase, Variant } from './test-case.ts';
+import { inPrecision, type TestCase, type Variant } from './test-case.ts';
 
 const plain: Variant = { software: true, subgroups: false };
 
@@ -22,7 +22,8 @@ function matmulCase({ name, variant, sizes, transposeA = false, transposeB = fal
     kernel: 'matmul',
     name,
     variant,
-    async run(gpu, random) {
+    roundings: 2,
+    async run(gpu, random, precision) {
       const { batch, m, k, n } = sizes;
       const a = random.floats(transposeA ? [batch, k, m] : [batch, m, k]);
       const b = random.floats(transposeB ? [batch, n, k] : [batch, k, n]);
@@ -30,10 +31,10 @@ function matmulCase({ name, variant, sizes, transposeA = false, transposeB = fal
       const turned = { transposeA, transposeB };
       const expected = product(sizes, a.data, b.data, c.data, turned);
       if (variant.matmul) {
-        const { outputs } = await matmul(gpu, { a, b }, turned);
+        const { outputs } = await inPrecision(matmul, precision)(gpu, { a, b }, turned);
         return { values: [outputs, { c: expected.c }] };
       }
-      const { outputs, gradients } = await matmul(gpu, { a, b }, turned, { c });
+      const { outputs, gradients } = await inPrecision(matmul, precision)(gpu, { a, b }, turned, { c });
       const { bias: _, ...slopes } = expected.gradients;
       return { values: [outputs, { c: expected.c }], gradients: [gradients, slopes] };
     },
@@ -80,12 +81,18 @@ function linearCase(activation: 'tanh' | 'sigmoid' | 'relu', software: boolean):
     kernel: 'linear',
     name: `bias and ${activation}${software ? ', CPU variant' : ''}`,
     variant: { software, subgroups: false },
-    async run(gpu, random) {
+    roundings: 4,
+    async run(gpu, random, precision) {
       const sizes = { batch: 1, m: 67, k: 19, n: 21 };
       const { m, k, n } = sizes;
       const [x, weight, bias] = [random.floats([m, k]), random.floats([n, k]), random.floats([n])];
       const y = random.floats([m, n]);
-      const { outputs, gradients } = await linear(gpu, { x, weight, bias }, { activation }, { y });
+      const { outputs, gradients } = await inPrecision(linear, precision)(
+        gpu,
+        { x, weight, bias },
+        { activation },
+        { y },
+      );
       const options = { transposeB: true, bias: bias.data, activation };
       const expected = product(sizes, x.data, weight.data, y.data, options);
       const { a, b, bias: slope } = expected.gradients;

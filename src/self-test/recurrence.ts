@@ -1,7 +1,7 @@
 /** Self-tests of the recurrent layers: both directions, rows that end early, initial states. */
 import { gru, gruResetBefore, lstm, rnn } from '../ops/functions/recurrent.ts';
 import { type ReferenceWeights, recurrentReference } from '../reference/recurrent.ts';
-import type { RandomTensors, TestCase, Variant } from './test-case.ts';
+import { inPrecision, type RandomTensors, type TestCase, type Variant } from './test-case.ts';
 
 /** `quads`: there is a variant for CPUs with subgroups. */
 const cells = {
@@ -35,7 +35,8 @@ function recurrentCase(cell: CellName, name: string, variant: Variant, B: number
     kernel: cell,
     name,
     variant,
-    async run(gpu, random) {
+    roundings: 12,
+    async run(gpu, random, precision) {
       const x = random.floats([T, B, I]);
       const lengths = random.ids([B], 0, T + 1);
       const [own, other] = [randomWeights(random, gates * H, H), randomWeights(random, gates * H, H)];
@@ -46,7 +47,12 @@ function recurrentCase(cell: CellName, name: string, variant: Variant, B: number
         ...Object.fromEntries(states.map((state) => [state, random.floats([B, 2 * H])])),
       };
       const inputs = { x, ...own, ...both, lengths, ...Object.fromEntries(initial) };
-      const { outputs, gradients } = await (run as Layer)(gpu, inputs, options as object, upstream);
+      const { outputs, gradients } = await inPrecision(run as Layer, precision)(
+        gpu,
+        inputs,
+        options as object,
+        upstream,
+      );
       const expected = recurrentReference({
         cell,
         steps: T,

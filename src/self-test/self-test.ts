@@ -11,6 +11,8 @@ import { recurrentCases } from './recurrence.ts';
 import { samplingCases } from './sampling.ts';
 import {
   gradientTolerance,
+  halfRounding,
+  type Precision,
   RandomTensors,
   type TestCase,
   Variants,
@@ -40,34 +42,48 @@ const cases: readonly TestCase[] = [
   ...peakCases,
 ];
 
-/** Two rows a case where it has gradients. A case that fails to run is a row that says why. */
+/**
+ * Two rows a case where it has gradients, and as many again in mixed precision where that is another computation and the
+ * device can do it. A case that fails to run is a row that says why.
+ */
 export async function selfTest(gpu: Gpu): Promise<SelfTestRow[]> {
   const rows: SelfTestRow[] = [];
   const variants = new Variants(gpu);
   for (const [index, one] of cases.entries()) {
     const device = variants.get(one.variant);
     if (!device) continue; // a variant that this device never gets
-    try {
-      rows.push(...(await runCase(device, one, index)));
-    } catch (error) {
-      const message = error instanceof Error ? error.message : String(error);
-      const failed = { maxError: Number.POSITIVE_INFINITY, tolerance: valueTolerance, ok: false, message };
-      rows.push({ kernel: one.kernel, case: one.name, ...failed });
+    const precisions: Precision[] = one.roundings && device.halves ? ['f32', 'mixed'] : ['f32'];
+    for (const precision of precisions) {
+      try {
+        rows.push(...(await runCase(device, one, index, precision)));
+      } catch (error) {
+        const message = error instanceof Error ? error.message : String(error);
+        const failed = { maxError: Number.POSITIVE_INFINITY, tolerance: valueTolerance, ok: false, message };
+        rows.push({ kernel: one.kernel, case: one.name, ...failed });
+      }
     }
   }
   variants.dispose();
   return rows;
 }
 
-async function runCase(gpu: Gpu, { kernel, name, run }: TestCase, seed: number): Promise<SelfTestRow[]> {
-  const { values, gradients } = await run(gpu, new RandomTensors(seed));
+async function runCase(
+  gpu: Gpu,
+  { kernel, name: shortName, roundings = 0, run }: TestCase,
+  seed: number,
+  precision: Precision,
+): Promise<SelfTestRow[]> {
+  const { values, gradients } = await run(gpu, new RandomTensors(seed, precision), precision);
+  const mixed = precision === 'mixed';
+  const name = mixed ? `${shortName}, mixed precision` : shortName;
   const row = (what: string, compared: typeof values, tolerance: number): SelfTestRow => {
     const { name: tensor, error } = worstError(compared);
     const ok = error <= tolerance;
     const found = { kernel, case: `${name}: ${what}`, maxError: error, tolerance, ok };
     return ok ? found : { ...found, message: `${tensor} is off by ${error.toExponential(1)} of its scale` };
   };
-  const rows = [row('values', values, valueTolerance)];
-  if (gradients) rows.push(row('gradients', gradients, gradientTolerance));
+  const half = roundings * halfRounding;
+  const rows = [row('values', values, mixed ? half : valueTolerance)];
+  if (gradients) rows.push(row('gradients', gradients, mixed ? half : gradientTolerance));
   return rows;
 }

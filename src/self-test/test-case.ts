@@ -1,4 +1,5 @@
 /** What a self-test is: an op run on the device in one of its variants, and what the float64 reference says. */
+import { roundToHalf } from '../data/half-precision.ts';
 import { Gpu } from '../gpu/gpu.ts';
 import type { FloatTensor, IdTensor } from '../ops/functions/define-op.ts';
 import { type MatmulVariant, onlyVariant } from '../ops/matmul-plan.ts';
@@ -8,13 +9,27 @@ import { type Shape, sizeOf } from '../scheduler/tensor.ts';
 /** Largest errors allowed, relative to the scale of each tensor. */
 export const valueTolerance = 1e-5;
 export const gradientTolerance = 1e-4;
+/** What rounding to f16 (10 bits of fraction) may be off by, relative to the value. */
+export const halfRounding = 2 ** -11;
 
 export interface TestCase {
   readonly kernel: string;
   readonly name: string;
   /** Which variants of the kernels to run; absent: those that this device gets. */
   readonly variant?: Variant;
-  run(gpu: Gpu, random: RandomTensors): Promise<Outcome>;
+  /**
+   * Present: it is run a second time as mixed precision does it, on inputs that are exact in f16, and may be off by so many
+   * roundings to f16: how often what goes into a result has been stored on its way.
+   */
+  readonly roundings?: number;
+  run(gpu: Gpu, random: RandomTensors, precision: Precision): Promise<Outcome>;
+}
+
+export type Precision = 'f32' | 'mixed';
+
+/** An op in a precision. */
+export function inPrecision<F, Half>(op: F & { readonly half: Half }, precision: Precision): F | Half {
+  return precision === 'mixed' ? op.half : op;
 }
 
 /** How kernels that come in variants choose among them. */
@@ -69,14 +84,18 @@ export class Variants {
 /** Random tensors, the same in every run. */
 export class RandomTensors {
   readonly #stream: PhiloxStream;
+  readonly #round: (value: number) => number;
 
-  constructor(seed: number) {
+  /** `precision`: in which they are exact. */
+  constructor(seed: number, precision: Precision = 'f32') {
     this.#stream = new PhiloxStream(seed);
+    this.#round = precision === 'mixed' ? roundToHalf : (value) => value;
   }
 
   /** Floats in ±scale. */
   floats(shape: Shape, scale = 1): FloatTensor & { data: Float32Array<ArrayBuffer> } {
-    const data = Float32Array.from({ length: sizeOf(shape) }, () => this.#stream.nextUniform(-scale, scale));
+    const draw = () => this.#round(this.#stream.nextUniform(-scale, scale));
+    const data = Float32Array.from({ length: sizeOf(shape) }, draw);
     return { data, shape };
   }
 

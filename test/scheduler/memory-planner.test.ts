@@ -16,6 +16,7 @@ function dispatchOf(storages: readonly Storage[]): Dispatch {
       name: `b${binding}`,
       binding,
       access: binding === 0 ? 'read_write' : 'read',
+      element: 'u32',
       tensor: new Tensor([1], 'f32', storage),
     })),
     params: undefined,

@@ -38,6 +38,7 @@ export const luongAttention = defineOp<LuongAttentionInputs, 'output' | 'weights
     score:
       "`'dot'` (default) h · m, needs M = H; `'general'` h · linearIn m; `'concat'` v · tanh(linearQuery h + linearContext m)",
   },
+  activations: ['query', 'memory'],
   complete: (inputs, _options, letters) => {
     const { B, S } = letters as { B: number; S: number };
     const lengths = inputs.lengths ?? { data: new Uint32Array(B).fill(S), shape: [B] };

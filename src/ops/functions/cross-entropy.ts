@@ -51,6 +51,7 @@ export const crossEntropy = defineOp<
     checkIds('crossEntropy', 'targets', inputs.targets!, V!, ignoreIndex);
     return { ...inputs, [scale]: upstream?.loss ?? { data: Float32Array.of(0), shape: [] } };
   },
+  activations: ['hidden'],
   differentiable: ['loss'],
   isLoss: true,
   build: (tape, tensors, { ignoreIndex = none, labelSmoothing = 0 }) => {

@@ -47,8 +47,9 @@ export interface UndifferentiableOp<Inputs, Outputs extends string, Options, Ids
   readonly description: OpDescription;
 }
 
-export interface Op<Inputs, Outputs extends string, Options, Ids extends string = never>
-  extends UndifferentiableOp<Inputs, Outputs, Options, Ids> {
+/** Calls of an op that has gradients. */
+interface Differentiable<Inputs, Outputs extends string, Options, Ids extends string> {
+  (gpu: Gpu, inputs: Inputs, options?: Options): Promise<{ readonly outputs: OutputValues<Outputs, Ids> }>;
   /** Values, and gradients from those of some of the outputs (of the others it is zero). */
   (
     gpu: Gpu,
@@ -56,6 +57,16 @@ export interface Op<Inputs, Outputs extends string, Options, Ids extends string 
     options: Options | undefined,
     upstream: Readonly<Partial<Record<Outputs, FloatTensor>>>,
   ): Promise<{ readonly outputs: OutputValues<Outputs, Ids>; readonly gradients: Gradients<Inputs> }>;
+}
+
+export interface Op<Inputs, Outputs extends string, Options, Ids extends string = never>
+  extends UndifferentiableOp<Inputs, Outputs, Options, Ids>,
+    Differentiable<Inputs, Outputs, Options, Ids> {
+  /**
+   * The same as a training in mixed precision computes it: activations and their gradients are stored as f16, parameters
+   * and their gradients as f32. Throws LimitsError where the device has no `shader-f16`.
+   */
+  readonly half: Differentiable<Inputs, Outputs, Options, Ids>;
 }
 
 export interface OpDescription {
@@ -101,6 +112,8 @@ export interface OpDefinition<Outputs extends string, Options> {
   readonly complete?: (inputs: Inputs, options: Options, letters: Letters, upstream?: Inputs) => Inputs;
   /** The outputs whose gradient can be given. Default: all. */
   readonly differentiable?: readonly Outputs[];
+  /** The inputs that mixed precision stores as f16; the others are parameters. */
+  readonly activations?: readonly string[];
   /** True where the op starts the backward pass by itself, from an input that `complete` makes of `upstream`. */
   readonly isLoss?: true;
   /** `inputs` are those the caller gave. */
@@ -123,10 +136,12 @@ export function defineOp<
   Ids extends Outputs = never,
 >(definition: OpDefinition<Outputs, Options>): Op<Inputs, Outputs, Options, Ids> {
   const { name, doc, inputs, outputs, options } = definition;
-  const run = (gpu: Gpu, given: Inputs, chosen?: Options, upstream?: Record<string, FloatTensor>) =>
-    runOp(gpu, definition, given as never, chosen ?? ({} as Options), upstream);
+  const runs =
+    (isHalf: boolean) =>
+    (gpu: Gpu, given: Inputs, chosen?: Options, upstream?: Record<string, FloatTensor>) =>
+      runOp(gpu, definition, given as never, chosen ?? ({} as Options), upstream, isHalf);
   const description: OpDescription = { name, doc, inputs, outputs, options };
-  return Object.assign(run, { description }) as never;
+  return Object.assign(runs(false), { half: runs(true), description }) as never;
 }
 
 async function runOp<Outputs extends string, Options extends object>(
@@ -134,7 +149,8 @@ async function runOp<Outputs extends string, Options extends object>(
   definition: OpDefinition<Outputs, Options>,
   given: Readonly<Record<string, Value | undefined>>,
   options: Options,
-  upstream?: Readonly<Record<string, Value>>,
+  upstream: Readonly<Record<string, Value>> | undefined,
+  isHalf: boolean,
 ) {
   const { name, complete, build, isLoss } = definition;
   const inputs = checkInputs(definition, given);
@@ -163,6 +179,7 @@ async function runOp<Outputs extends string, Options extends object>(
       return results;
     },
     isLoss && upstream ? 'loss' : (upstream as Readonly<Partial<Record<Outputs, Value>>> | undefined),
+    { halves: isHalf ? (definition.activations ?? []) : undefined },
   );
   for (const [output, { dtype }] of Object.entries<OutputDescription>(definition.outputs)) {
     // What was read back are bits.

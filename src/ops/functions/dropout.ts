@@ -24,6 +24,7 @@ export const dropout = defineOp<DropoutInputs, 'y', DropoutOptions>({
     step: 'of training, below 2⁵³; default 0',
     site: 'number of the place that drops, below 2³²; default 0',
   },
+  activations: ['x'],
   complete: (inputs, { seed = 0, step = 0 }) => {
     const words = Uint32Array.of(seed, Math.floor(seed / 2 ** 32), step, Math.floor(step / 2 ** 32));
     return { ...inputs, 'random state': { data: words, shape: [4] } };

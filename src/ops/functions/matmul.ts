@@ -37,6 +37,7 @@ export const matmul = defineOp<MatmulInputs, 'c', MatmulOptions>({
     a: transposeA ? '... K M' : '... M K',
     b: transposeB ? '... N K' : '... K N',
   }),
+  activations: ['a', 'b', 'bias'],
   build: (tape, { a, b, bias }, options) => ({ c: matmulOp(tape, a!, b!, { ...options, bias }) }),
 });
 
@@ -56,6 +57,7 @@ export const linear = defineOp<LinearInputs, 'y', LinearOptions>({
   inputs: { x: { shape: '... I' }, weight: { shape: 'O I' }, bias: { shape: 'O', optional: true } },
   outputs: { y: { shape: '... O' } },
   options: { activation },
+  activations: ['x'],
   build: (tape, { x, weight, bias }, options) => ({
     y: linearOp(tape, x!, weight!, bias, options.activation),
   }),

@@ -22,6 +22,7 @@ export const pooling = defineOp<PoolingInputs, 'y', PoolingOptions>({
   inputs: { x: { shape: 'T B H' }, lengths: lengthsInput },
   outputs: { y: { shape: 'B H' } },
   options: { kind: "`'mean'` (default) or `'max'`, whose gradient goes to the first of equals" },
+  activations: ['x'],
   complete: (inputs, _options, letters) => {
     const { T, B } = letters as { T: number; B: number };
     return withLengths('pooling', inputs, T, B);
@@ -53,6 +54,7 @@ export const attentionPooling = defineOp<
   },
   outputs: { context: { shape: 'B M' }, alignments: { shape: 'B T' } },
   options: {},
+  activations: ['memory'],
   complete: (inputs, _options, letters) => {
     const { T, B } = letters as { T: number; B: number };
     return withLengths('attentionPooling', inputs, T, B);
@@ -75,5 +77,6 @@ export const broadcast = defineOp<BroadcastInputs, 'y', BroadcastOptions>({
   inputs: { x: { shape: 'B C' } },
   outputs: { y: { shape: 'T B C' } },
   options: { steps: 'T; default 1' },
+  activations: ['x'],
   build: (tape, { x }, { steps = 1 }) => ({ y: broadcastOp(tape, x!, steps) }),
 });

@@ -70,6 +70,8 @@ const output = {
 const last = { shape: 'B DH', doc: 'after each row’s last step' };
 const reverse = 'read from the last step to the first (one direction only); default false';
 
+const activations = ['x', 'h0', 'c0'];
+
 const directions = (inputs: Inputs) => ({ D: inputs.weightIhReverse ? 2 : 1 });
 
 function complete(op: string) {
@@ -120,6 +122,7 @@ export const lstm = defineOp<LstmInputs, 'output' | 'h' | 'c', RecurrentOptions>
   inputs: recurrentInputs(4, ['h', 'c']),
   outputs: { output, h: last, c: last },
   options: { reverse },
+  activations,
   letters: directions,
   complete: complete('lstm'),
   build: (tape, tensors, options) => {
@@ -134,6 +137,7 @@ export const gru = defineOp<RecurrentInputs, 'output' | 'h', RecurrentOptions>({
   inputs: recurrentInputs(3, ['h']),
   outputs: { output, h: last },
   options: { reverse },
+  activations,
   letters: directions,
   complete: complete('gru'),
   build: (tape, tensors, options) => {
@@ -150,6 +154,7 @@ export const gruResetBefore = defineOp<RecurrentInputs, 'output' | 'h', Recurren
   inputs: recurrentInputs(3, ['h']),
   outputs: { output, h: last },
   options: { reverse },
+  activations,
   letters: directions,
   complete: complete('gruResetBefore'),
   build: (tape, tensors, options) => {
@@ -164,6 +169,7 @@ export const rnn = defineOp<RecurrentInputs, 'output' | 'h', RnnOptions>({
   inputs: recurrentInputs(1, ['h']),
   outputs: { output, h: last },
   options: { reverse, nonlinearity: "`'tanh'` (default) or `'relu'`" },
+  activations,
   letters: directions,
   complete: complete('rnn'),
   build: (tape, tensors, { reverse, nonlinearity = 'tanh' }) => {

@@ -25,8 +25,9 @@ export const concat: Score = {
     const [sources, units] = [keys.dim(0), keys.dim(2)];
     expectShape(linearQuery, units, H);
     expectShape(v, 1, units);
-    const q = tape.tensor(`${label}.projected`, [steps, batch, units]);
-    const dq = tape.training ? tape.tensor(`d ${q.label}`, q.shape) : undefined;
+    const { stored: dtype } = tape;
+    const q = tape.tensor(`${label}.projected`, [steps, batch, units], { dtype });
+    const dq = tape.training ? tape.tensor(`d ${q.label}`, q.shape, { dtype }) : undefined;
     const params = { steps, batch, sources, units, accumulate: 0, stride: 0 };
     const limit = tape.software ? maxTerms.software : maxTerms.hardware;
     const stepsAtOnce = Math.max(1, Math.floor(limit / (batch * sources * units)));
@@ -69,7 +70,7 @@ export const concat: Score = {
       finishBackward(dScores) {
         if (!dq) return;
         const target = tape.gradientTarget(keys) ?? {
-          tensor: tape.tensor(`d ${keys.label}`, keys.shape),
+          tensor: tape.tensor(`d ${keys.label}`, keys.shape, { dtype }),
           accumulate: 0,
         };
         const dvPart = tape.tensor(`${label}.dv`, keys.shape);
