@@ -61,9 +61,10 @@ export class TrainingProgress {
 
   #summary(): string {
     if (!this.#last) return '';
-    const { loss, accuracy, learningRate } = this.#last;
+    const { loss, accuracy, learningRate, lossScale } = this.#last;
+    const scale = lossScale === undefined ? '' : `  loss scale ${lossScale}`;
     const rate = `${Math.round(this.#rate).toLocaleString('en')} target tokens/s`;
-    return `loss ${loss.toFixed(4)}  accuracy ${(100 * accuracy).toFixed(1)} %  lr ${learningRate.toPrecision(3)}  ${rate}`;
+    return `loss ${loss.toFixed(4)}  accuracy ${(100 * accuracy).toFixed(1)} %  lr ${learningRate.toPrecision(3)}${scale}  ${rate}`;
   }
 
   #left(done: number): string {

@@ -22,12 +22,16 @@ interface StoredState extends TrainerState {
   readonly optimizer: string;
   /** What the next report will count besides its own updates. */
   readonly sums: readonly number[];
+  /** Of mixed precision: see `optim/loss-scale.ts`. */
+  readonly lossScale?: readonly number[];
 }
 
 /** Waits for the steps in flight. */
 export async function saveCheckpoint(model: Model, trainer: Trainer): Promise<ModelFiles> {
   const { optimizer, moments } = await trainer.engine.readOptimizer();
-  const state: StoredState = { optimizer, ...trainer.state, sums: await trainer.engine.readSums() };
+  const lossScale = await trainer.engine.readLossScale();
+  const sums = await trainer.engine.readSums();
+  const state: StoredState = { optimizer, ...trainer.state, sums, ...(lossScale && { lossScale }) };
   const named = new Map<string, Float32Array>();
   for (const [moment, values] of moments) {
     for (const [name, data] of values) named.set(`${moment}.${name}`, data);
@@ -78,6 +82,7 @@ export function restoreCheckpoint(
   if (!startOver) {
     trainer.restore(state);
     trainer.engine.writeSums(state.sums);
+    trainer.engine.writeLossScale(state.lossScale);
     const carried = files.get(checkpointFileNames.carried);
     if (carried) {
       const path = `${where}: ${checkpointFileNames.carried}`;

@@ -26,6 +26,8 @@ export const statistic = {
   updates: 5,
   /** Updates left out because a gradient was not finite. */
   skipped: 6,
+  /** Of mixed precision: updates left out because the scale of the loss was too large, which has been halved. */
+  overflows: 7,
 } as const;
 
 export interface CrossEntropyOptions {

@@ -35,6 +35,8 @@ export interface UpdateOptions {
   readonly statistics: Tensor;
   /** The gradient is scaled down to this norm where it is longer; 0: never. */
   readonly maxNorm: number;
+  /** f32 [lossScaleSize], persistent, where the gradients are too large by a scale that adapts: see `loss-scale.ts`. */
+  readonly lossScale?: Tensor | undefined;
 }
 
 /** A workgroup of the norm adds up at least so many values; a segment gets at most so many workgroups. */
@@ -124,7 +126,7 @@ function onColumns(
 function recordNorm(
   tape: Tape,
   { segments }: Segments,
-  { update, statistics, maxNorm }: UpdateOptions,
+  { update, statistics, maxNorm, lossScale }: UpdateOptions,
 ): void {
   const groupsOf = segments.map(({ gradients }) =>
     Math.min(mostGroups, Math.ceil(gradients.size / valuesPerGroup)),
@@ -141,9 +143,11 @@ function recordNorm(
     });
     offset += groups;
   }
-  tape.dispatch('gradient-norm', 'finish', {
-    bindings: { partials, update, statistics },
-    params: { size: 0, groups: 0, offset: 0, count, maxNorm },
-    workgroups: [1],
-  });
+  const last = { params: { size: 0, groups: 0, offset: 0, count, maxNorm }, workgroups: [1] } as const;
+  const bindings = { partials, update, statistics };
+  if (lossScale) {
+    tape.dispatch('gradient-norm', 'finish_scaled', { bindings: { ...bindings, lossScale }, ...last });
+  } else {
+    tape.dispatch('gradient-norm', 'finish', { bindings, ...last });
+  }
 }

@@ -8,6 +8,7 @@ import type { Gpu } from '../gpu/gpu.ts';
 import { type BatchShape, shapeName } from '../nn/batch-tensors.ts';
 import type { Network, StepTensors, TeacherForcing } from '../nn/network.ts';
 import { statisticsSize } from '../ops/cross-entropy.ts';
+import { initialLossScale, lossScaleSize } from '../optim/loss-scale.ts';
 import type { OptimizerOptions } from '../optim/optimizer.ts';
 import { type ParameterGroupOptions, parameterGroups, restOfParameters } from '../optim/parameter-groups.ts';
 import { createOptimizer } from '../optim/registry.ts';
@@ -17,6 +18,7 @@ import { PlanCache } from '../scheduler/plan-cache.ts';
 import type { ScratchPool } from '../scheduler/scratch-pool.ts';
 import type { Tensor } from '../scheduler/tensor.ts';
 import { CarriedByRows, type CarriedStates } from './carried-states.ts';
+import type { Precision } from './config/types.ts';
 import { InFlight } from './in-flight.ts';
 import { readStatistics, type Statistics } from './statistics.ts';
 import { StepPlan } from './step-plan.ts';
@@ -36,6 +38,11 @@ export interface EngineOptions {
   readonly parameterGroups?: readonly ParameterGroupOptions[];
   /** Gradients are divided by the target tokens, by the sentences, or not at all, before clipping. */
   readonly normalization: 'tokens' | 'batch' | 'none';
+  /**
+   * `mixed`: what a step computes is stored as f16 and the loss is scaled; parameters, their gradients and the moments are
+   * f32. Needs `shader-f16`. Default: f32.
+   */
+  readonly precision?: Precision;
   /** null: no clipping. */
   readonly clipGradNorm: number | null;
   readonly seed: number;
@@ -65,6 +72,8 @@ export class TrainingEngine {
   readonly #inFlight: InFlight;
   /** Of the classes, where they do not all count the same. */
   readonly #classWeights: Tensor | undefined;
+  /** Of mixed precision. */
+  readonly #lossScale: Tensor | undefined;
   /** Of a stream: what the next chunk starts from. */
   #carried: CarriedStates | undefined;
   readonly #carriedByRows: CarriedByRows;
@@ -79,6 +88,7 @@ export class TrainingEngine {
     options: EngineOptions,
     step: StepTensors,
     update: UpdatePlan,
+    lossScale: Tensor | undefined,
   ) {
     this.#gpu = gpu;
     this.#network = network;
@@ -86,6 +96,7 @@ export class TrainingEngine {
     this.#options = options;
     this.#step = step;
     this.#update = update;
+    this.#lossScale = lossScale;
     this.#carriedByRows = new CarriedByRows(gpu, network);
     this.#plans = new PlanCache(options.planCapacity ?? defaultPlanCapacity);
     const { classWeights } = options;
@@ -102,14 +113,19 @@ export class TrainingEngine {
     pool: ScratchPool,
     options: EngineOptions,
   ): Promise<TrainingEngine> {
+    const mixed = options.precision === 'mixed';
+    if (mixed) gpu.expectHalves();
     const step = createStepTensors(gpu, 'training');
+    const lossScale = mixed ? persistentTensor(gpu, 'loss scale', [lossScaleSize]) : undefined;
+    if (lossScale) writeTensor(gpu, lossScale, Float32Array.from(initialLossScale));
     const update = await UpdatePlan.create(gpu, pool, network.parameters, {
       optimizer: createOptimizer(options.optimizer),
       maxNorm: options.clipGradNorm ?? 0,
       statistics: step.statistics,
+      lossScale,
       groups: parameterGroups(options.parameterGroups ?? [], network.parameters.places, 1),
     });
-    return new TrainingEngine(gpu, network, pool, options, step, update);
+    return new TrainingEngine(gpu, network, pool, options, step, update, lossScale);
   }
 
   /** Updates done so far. */
@@ -181,6 +197,16 @@ export class TrainingEngine {
     writeTensor(this.#gpu, this.#step.statistics, values);
   }
 
+  /** Of mixed precision: scale, inverse and count, for a checkpoint; undefined in f32. */
+  async readLossScale(): Promise<number[] | undefined> {
+    return this.#lossScale && [...(await readTensor(this.#gpu, this.#lossScale))];
+  }
+
+  /** Goes on with the scale of a checkpoint; does nothing in f32, or where the checkpoint has none. */
+  writeLossScale(state: readonly number[] | undefined): void {
+    if (state && this.#lossScale) writeTensor(this.#gpu, this.#lossScale, Float32Array.from(state));
+  }
+
   writeMoments(moments: ReadonlyMap<string, Moment>): void {
     this.#update.writeMoments(moments);
   }
@@ -237,11 +263,13 @@ export class TrainingEngine {
   }
 
   /**
-   * The sums since the last call, once all submitted steps are done.
-   * @throws DivergedError where a loss or a gradient was not finite; such an update left the weights as they were.
+   * The sums since the last call, once all submitted steps are done, and in mixed precision the scale of the loss.
+   * @throws DivergedError where a loss or a gradient was not finite (in mixed precision: and no smaller scale could help);
+   * such an update left the weights as they were.
    */
-  async statistics(): Promise<Statistics> {
+  async statistics(): Promise<Statistics & { readonly lossScale?: number }> {
     const statistics = readStatistics(await readTensor(this.#gpu, this.#step.statistics));
+    const lossScale = (await this.readLossScale())?.[0];
     writeTensor(this.#gpu, this.#step.statistics, new Float32Array(statisticsSize));
     if (statistics.skipped > 0 || !Number.isFinite(statistics.loss)) {
       throw new DivergedError(
@@ -249,7 +277,7 @@ export class TrainingEngine {
           `${statistics.skipped} times up to update ${this.#updates}): lower the learning rate or clip the gradient's norm`,
       );
     }
-    return statistics;
+    return { ...statistics, ...(lossScale !== undefined && { lossScale }) };
   }
 
   /** The recorded plan of a shape as text, for `--dump-plan`. */
@@ -270,6 +298,7 @@ export class TrainingEngine {
         forcing,
         classWeights: this.#classWeights,
         carried: carried?.tensors,
+        lossScale: this.#lossScale,
       }),
     );
   }
@@ -295,6 +324,7 @@ export class TrainingEngine {
     this.#update.dispose();
     this.#carriedByRows.dispose();
     if (this.#classWeights) destroyTensor(this.#classWeights);
+    if (this.#lossScale) destroyTensor(this.#lossScale);
     for (const tensor of Object.values(this.#step)) destroyTensor(tensor);
   }
 }

@@ -19,6 +19,9 @@ export interface ProgressReport extends LossReport {
   /** From 1. */
   readonly epoch: number;
   readonly learningRate: number;
+  /** Of mixed precision: what the loss is multiplied by now, and the updates left out because that was too much. */
+  readonly lossScale?: number;
+  readonly overflows?: number;
   /** Mean norm of the gradient before clipping. */
   readonly gradientNorm: number;
   /** Target tokens since the last report, and the seconds it took. */

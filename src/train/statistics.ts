@@ -18,6 +18,8 @@ export interface Statistics {
   readonly updates: number;
   /** Updates left out because the gradient was not finite. */
   readonly skipped: number;
+  /** Of mixed precision: updates left out because the scale of the loss was too large, which has been halved. */
+  readonly overflows: number;
 }
 
 export function readStatistics(values: Float32Array): Statistics {
@@ -30,5 +32,6 @@ export function readStatistics(values: Float32Array): Statistics {
     gradientNorm: at(statistic.norm),
     updates: at(statistic.updates),
     skipped: at(statistic.skipped),
+    overflows: at(statistic.overflows),
   };
 }

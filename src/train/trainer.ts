@@ -85,6 +85,7 @@ export class Trainer {
       parameterGroups: options.parameterGroups ?? training.parameter_groups,
       normalization: training.normalization,
       clipGradNorm: training.clip_grad_norm,
+      precision: training.precision,
       seed: training.random_seed,
       maxInFlight: training.max_in_flight,
     });
@@ -237,6 +238,10 @@ export class Trainer {
       epoch: this.epoch,
       ...lossReport(statistics),
       learningRate: rate,
+      ...(statistics.lossScale !== undefined && {
+        lossScale: statistics.lossScale,
+        overflows: statistics.overflows,
+      }),
       gradientNorm: statistics.gradientNorm / Math.max(1, statistics.updates),
       tokens: statistics.tokens,
       seconds: clock.lap(),

@@ -29,6 +29,8 @@ export interface UpdatePlanOptions {
   readonly maxNorm: number;
   /** f32 [8], persistent, the caller's: see `statistic` in `ops/cross-entropy.ts`. */
   readonly statistics: Tensor;
+  /** f32 [lossScaleSize], persistent, the caller's: of mixed precision, see `optim/loss-scale.ts`. */
+  readonly lossScale?: Tensor | undefined;
   /** Those of the first epoch; all parameters alike if not given. */
   readonly groups?: readonly ParameterGroup[];
 }
@@ -99,7 +101,7 @@ export class UpdatePlan {
   }
 
   async #record(groups: readonly ParameterGroup[]): Promise<Recording> {
-    const { optimizer, maxNorm, statistics } = this.#options;
+    const { optimizer, maxNorm, statistics, lossScale } = this.#options;
     const withHyper = groups.map((group) => ({
       ...group,
       hyper: group.frozen ? undefined : persistentTensor(this.#gpu, `hyper of ${group.name}`, [hyperSize]),
@@ -119,6 +121,7 @@ export class UpdatePlan {
         update: this.#update,
         statistics,
         maxNorm,
+        lossScale,
       });
       const name = `update (${optimizer.name})`;
       const plan = await Plan.build(this.#gpu, this.#pool, name, tape, { dispose });

@@ -26,6 +26,8 @@ export interface StepRunnerOptions {
   readonly sampling?: number;
   /** The step that random numbers are drawn for. */
   readonly randomStep?: number;
+  /** In mixed precision, with the loss scaled by this power of two; the gradients come without it. */
+  readonly lossScale?: number;
 }
 
 export async function createStepRunner(
@@ -33,16 +35,25 @@ export async function createStepRunner(
   pool: ScratchPool,
   network: Network,
   batch: Batch,
-  { labelSmoothing = 0, scale, classWeights, forcing, sampling = 0, randomStep = 3 }: StepRunnerOptions,
+  options: StepRunnerOptions,
 ): Promise<StepRunner> {
+  const { labelSmoothing = 0, scale, classWeights, forcing, sampling = 0, randomStep = 3 } = options;
   const step = createStepTensors(gpu, 'test');
+  const scaling = options.lossScale === undefined ? undefined : persistentTensor(gpu, 'loss scale', [4]);
+  const upscale = options.lossScale ?? 1;
+  if (scaling) writeTensor(gpu, scaling, Float32Array.of(upscale, 1 / upscale, 0, 0));
   writeTensor(gpu, step.random, Uint32Array.of(7, 0, randomStep, 0));
   writeTensor(gpu, step.scale, Float32Array.of(scale));
   writeTensor(gpu, step.sampling, Float32Array.of(sampling));
   const weights = classWeights && persistentTensor(gpu, 'class weights', [classWeights.length]);
   if (weights) writeTensor(gpu, weights, Float32Array.from(classWeights));
-  const options = { training: true, labelSmoothing, classWeights: weights, ...(forcing && { forcing }) };
-  const recorded = await StepPlan.record(gpu, pool, network, batch, step, options);
+  const recorded = await StepPlan.record(gpu, pool, network, batch, step, {
+    training: true,
+    labelSmoothing,
+    classWeights: weights,
+    lossScale: scaling,
+    ...(forcing && { forcing }),
+  });
   return {
     plan: recorded.plan,
     async run() {
@@ -52,13 +63,20 @@ export async function createStepRunner(
       writeTensor(gpu, step.statistics, new Float32Array(statisticsSize));
       recorded.write(gpu, batch);
       submit(gpu, 'step', [recorded.plan]);
-      const left = new Map<string, Float32Array>(await network.parameters.readGradients());
+      const left = new Map<string, Float32Array>();
+      for (const [name, gradient] of await network.parameters.readGradients()) {
+        left.set(
+          name,
+          gradient.map((value) => value / upscale),
+        ); // exact
+      }
       return left.set('statistics', await readTensor(gpu, step.statistics));
     },
     dispose() {
       recorded.plan.dispose();
       for (const tensor of Object.values(step)) destroyTensor(tensor);
       if (weights) destroyTensor(weights);
+      if (scaling) destroyTensor(scaling);
     },
   };
 }

@@ -127,7 +127,7 @@ export const foreignNames: ReadonlyMap<string, ForeignName> = new Map([
   ['use_cuda', joey([], 'the WebGPU adapter is chosen by `--adapter`')],
   ['gpu_ranks', openNmt([], 'the WebGPU adapter is chosen by `--adapter`')],
   ['world_size', openNmt([], 'training uses one GPU')],
-  ['fp16', joey([], 'training is in 32-bit floating point')],
+  ['fp16', joey('training.precision', '`fp16: true` is mixed')],
   ['num_workers', joey([], 'there are no worker processes')],
   ['joeynmt_version', joey([], 'leave it out')],
 

@@ -15,7 +15,7 @@ import {
   text,
 } from '../../nn/config/spec.ts';
 import type { ParameterGroupOptions } from '../../optim/parameter-groups.ts';
-import type { Normalization, ScheduledSamplingConfig, TrainingConfig } from './types.ts';
+import type { Normalization, Precision, ScheduledSamplingConfig, TrainingConfig } from './types.ts';
 
 /** The largest seed: what fits in 32 bits. */
 const MAX_SEED = 0xffff_ffff;
@@ -70,6 +70,11 @@ export const trainingSection = scope<TrainingConfig>('How the model is trained a
     5,
   ),
   label_smoothing: fraction('The share of probability spread evenly over the vocabulary.'),
+  precision: choice(['f32', 'mixed'] satisfies Precision[], {
+    default: 'f32',
+    doc: 'mixed: what a training step computes is stored as 16-bit floats (half the memory and memory traffic), and the loss is scaled so that small gradients survive that; sums, weights, their gradients and moments stay 32-bit, and so do checkpoints, validation and whatever uses the trained model. It needs an adapter with the feature `shader-f16`.',
+    elsewhere: { fp16: 'Write mixed.' },
+  }),
   parameter_groups: parameterGroupsKey,
 
   forcing: choice(['teacher', 'free_running', 'scheduled_sampling'], {

@@ -47,6 +47,9 @@ export type Normalization = 'tokens' | 'batch' | 'none';
 export type BatchType = 'sentence' | 'token';
 export type Scheduling = 'constant' | 'step' | 'inverse_sqrt' | 'plateau';
 export type EarlyStoppingMetric = 'loss' | 'ppl' | 'accuracy' | 'wer' | 'bleu' | 'macro_f1' | 'entity_f1';
+/** Of what a training step computes. */
+export type Precision = 'f32' | 'mixed';
+
 export type Forcing = 'teacher' | 'free_running' | 'scheduled_sampling';
 
 /** Whose words a decoder reads in training. */
@@ -67,6 +70,7 @@ export interface TrainingConfig {
   normalization: Normalization;
   clip_grad_norm: number | null;
   label_smoothing: number;
+  precision: Precision;
   /** Learning rates and freezing by the names of parameters. */
   parameter_groups: ParameterGroupOptions[];
 
