@@ -6,7 +6,7 @@ import { attentionPooling, pooling } from '../ops/functions/pooling.ts';
 import { crfReference, viterbi } from '../reference/crf.ts';
 import { crossEntropyReference } from '../reference/cross-entropy.ts';
 import * as poolingReference from '../reference/pooling.ts';
-import type { RandomTensors, TestCase } from './test-case.ts';
+import { inPrecision, type RandomTensors, type TestCase } from './test-case.ts';
 
 function crfTensors(random: RandomTensors) {
   const [steps, batch, tags] = [9, 5, 13];
@@ -60,11 +60,17 @@ function poolingCase(kind: 'mean' | 'max'): TestCase {
   return {
     kernel: 'pooling',
     name: `${kind} of rows that end early`,
-    async run(gpu, random) {
+    roundings: 2,
+    async run(gpu, random, precision) {
       const [T, B, H] = [7, 5, 19];
       const [x, y] = [random.floats([T, B, H], 2), random.floats([B, H])];
       const lengths = { data: Uint32Array.of(7, 0, 1, 6, 4), shape: [B] };
-      const { outputs, gradients } = await pooling(gpu, { x, lengths }, { kind }, { y });
+      const { outputs, gradients } = await inPrecision(pooling, precision)(
+        gpu,
+        { x, lengths },
+        { kind },
+        { y },
+      );
       const expected = poolingReference.pooling(kind, { T, B, H }, x.data, lengths.data, y.data);
       return { values: [outputs, { y: expected.y }], gradients: [gradients, { x: expected.dx }] };
     },
@@ -74,14 +80,20 @@ function poolingCase(kind: 'mean' | 'max'): TestCase {
 const attentionPoolingCase: TestCase = {
   kernel: 'attention',
   name: 'pooling with a learned query',
-  async run(gpu, random) {
+  roundings: 8,
+  async run(gpu, random, precision) {
     const [T, B, M, A] = [7, 5, 6, 11];
     const memory = random.floats([T, B, M]);
     const [weight, bias, v] = [random.floats([A, M]), random.floats([A]), random.floats([A], 2)];
     const lengths = { data: Uint32Array.of(7, 0, 1, 6, 4), shape: [B] };
     const upstream = { context: random.floats([B, M]), alignments: random.floats([B, T]) };
     const inputs = { memory, weight, bias, v };
-    const { outputs, gradients } = await attentionPooling(gpu, { ...inputs, lengths }, {}, upstream);
+    const { outputs, gradients } = await inPrecision(attentionPooling, precision)(
+      gpu,
+      { ...inputs, lengths },
+      {},
+      upstream,
+    );
     const { context, alignments, ...expected } = poolingReference.attentionPooling(
       { T, B, M, A },
       { memory: memory.data, weight: weight.data, bias: bias.data, v: v.data },

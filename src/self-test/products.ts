@@ -107,22 +107,61 @@ function linearCase(activation: 'tanh' | 'sigmoid' | 'relu', software: boolean):
 const copy: TestCase = {
   kernel: 'copy, fill',
   name: 'columns of rows into a filled tensor, twice',
-  async run(gpu, random) {
+  roundings: 2,
+  async run(gpu, random, precision) {
     const [rows, columns, from] = [5, 7, 3];
     const x = random.floats([rows, 11]);
-    const { outputs } = await evaluate(gpu, { x }, (tape, tensors) => {
-      const y = tape.tensor('y', [rows, columns]);
-      tape.fill(y, 0.5);
-      const source = { tensor: tensors.x, offset: from, row: 11 };
-      for (let time = 0; time < 2; time++) {
-        recordCopyRows(tape, source, { tensor: y, offset: 0, row: columns }, rows, columns, 1);
-      }
-      return { y };
-    });
+    const { outputs } = await evaluate(
+      gpu,
+      { x },
+      (tape, tensors) => {
+        const y = tape.tensor('y', [rows, columns], { dtype: tape.stored });
+        tape.fill(y, 0.5);
+        const source = { tensor: tensors.x, offset: from, row: 11 };
+        for (let time = 0; time < 2; time++) {
+          recordCopyRows(tape, source, { tensor: y, offset: 0, row: columns }, rows, columns, 1);
+        }
+        return { y };
+      },
+      undefined,
+      { halves: precision === 'mixed' ? ['x'] : undefined },
+    );
     const y = Float64Array.from({ length: rows * columns }, (_, i) => {
       return 0.5 + 2 * x.data[Math.floor(i / columns) * 11 + from + (i % columns)]!;
     });
     return { values: [outputs, { y }] };
+  },
+};
+
+/** Between f32 and f16; between f32 and f32, as here, where a device has nothing else. */
+const convert: TestCase = {
+  kernel: 'convert',
+  name: 'as it is, and added',
+  roundings: 2,
+  async run(gpu, random, precision) {
+    const [rows, columns] = [5, 7];
+    const x = random.floats([rows, columns]);
+    const { outputs } = await evaluate(
+      gpu,
+      { x },
+      (tape, tensors) => {
+        const y = tape.tensor('y', [rows, columns]);
+        for (const accumulate of [0, 1]) {
+          tape.dispatch('convert', 'main', {
+            bindings: { x: tensors.x, y },
+            params: {
+              ...{ rows, columns, accumulate, stride: 64 },
+              ...{ xOffset: 0, xRow: columns, yOffset: 0, yRow: columns },
+            },
+            workgroups: [1],
+          });
+        }
+        return { y };
+      },
+      undefined,
+      { halves: precision === 'mixed' ? ['x'] : undefined },
+    );
+    return { values: [outputs, { y: x.data.map((value) => 2 * value) }] };
   },
 };
 
@@ -163,4 +202,5 @@ export const productCases: readonly TestCase[] = [
   linearCase('sigmoid', false),
   linearCase('relu', false),
   copy,
+  convert,
 ];

@@ -22,6 +22,72 @@ const times = (a: Matrix, b: Matrix): Matrix =>
 const turn = (a: Matrix): Matrix => a[0]!.map((_, j) => a.map((row) => row[j]!));
 const plus = (a: Matrix, b: Matrix): Matrix => a.map((row, i) => row.map((value, j) => value + b[i]![j]!));
 
+describe('a tape that stores f16', () => {
+  const half = () => new Tape({ software: true, training: true, stored: 'f16' });
+
+  test('makes results and their gradients of it, and what is asked for', () => {
+    const tape = half();
+    const x = tape.result('x', [3, 5], tape.tensor('w', [1], { needsGradient: true }));
+    expect([x.dtype, x.storage.bytes]).toEqual(['f16', 32]);
+    expect(tape.gradientTarget(x)!.tensor).toMatchObject({ dtype: 'f16', shape: [3, 5] });
+    const y = tape.tensor('y', [3, 5]);
+    expect([y.dtype, y.storage.bytes]).toEqual(['f32', 60]);
+    expect(tape.rounded(y)).toBe(y);
+  });
+
+  test('compiles a kernel for what is bound, and refuses what it does not take', () => {
+    const tape = half();
+    const [single, other] = [tape.tensor('single', [8]), tape.tensor('other', [8])];
+    const short = tape.tensor('short', [8], { dtype: 'f16' });
+    tape.fill(single, 0);
+    tape.fill(short, 0);
+    recordCopy(tape, single, other);
+    recordCopy(tape, single, short);
+    const [fill, fillHalf, copy, convert] = tape.dispatches.map(({ shader }) => shader);
+    expect(fill!.code).not.toContain('f16;');
+    expect(fillHalf!.code).toMatch(/^enable f16; [\s\S]*^alias stored = f16;/m);
+    expect([copy!.name, convert!.name]).toEqual(['copy', 'convert']);
+    expect(convert!.code).toMatch(/^alias source = f32;.*\nalias stored = f16;/m);
+    const grid = { start: 0, end: 8, activation: 1, stride: 64 };
+    const mix = () =>
+      tape.dispatch('activation-gradient', 'main', {
+        bindings: { y: single, dy: short, dx: other },
+        params: grid,
+        workgroups: [1],
+      });
+    expect(mix).toThrow(
+      /activation-gradient\/main: 'y' and 'dy' hold one type, but single\[8\] is f32 and short\[8\] f16/,
+    );
+    const scale = () =>
+      tape.dispatch('loss-scale', 'main', {
+        bindings: { factor: short, lossScale: single, scaled: other },
+        params: {},
+        workgroups: [1],
+      });
+    expect(scale).toThrow(ShapeError);
+    expect(scale).toThrow(/loss-scale\/main: 'factor' holds f32, but short\[8\] is f16/);
+  });
+
+  test('rounds a parameter once, and reads it rounded in products alone', async () => {
+    const gpu = await testGpu();
+    const store = new ParameterStore(gpu, [{ name: 'w', shape: [4, 3] }]);
+    const tape = half();
+    const x = tape.result('x', [5, 3]);
+    linear(tape, linear(tape, x, store.get('w')).reshape(4, 5).reshape(5, 4), store.get('w').reshape(3, 4));
+    expect(
+      tape.dispatches.map(({ shader }) => shader.name).filter((name) => name === 'convert'),
+    ).toHaveLength(1);
+    const [rounding, ...products] = tape.dispatches;
+    expect(rounding!.bindings.map(({ tensor }) => tensor.dtype)).toEqual(['f32', 'f16']);
+    for (const { bindings } of products) {
+      expect(bindings.find(({ name }) => name === 'b')!.tensor.storage).toBe(
+        rounding!.bindings[1]!.tensor.storage,
+      );
+    }
+    store.dispose();
+  });
+});
+
 const training = () => new Tape({ software: true, training: true });
 
 describe('a tensor that is used more than once gets the sum of its gradients', () => {

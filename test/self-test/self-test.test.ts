@@ -1,22 +1,33 @@
 import { expect, test, vi } from 'vitest';
 import { Gpu } from '../../src/gpu/gpu.ts';
 import { shaderInfo, shaderNames } from '../../src/gpu/shader.ts';
-import { selfTest } from '../../src/self-test/self-test.ts';
+import { storedTypes } from '../../src/gpu/stored-as.ts';
+import { type SelfTestRow, selfTest } from '../../src/self-test/self-test.ts';
 import { RandomTensors, worstError } from '../../src/self-test/test-case.ts';
 import { testGpu } from '../setup/gpu.ts';
 
 test('compares every entry of every shader, and all are right', async () => {
   const compiled = new Set<string>();
   const kernel = vi.spyOn(Gpu.prototype, 'kernel');
-  const rows = await selfTest(await testGpu());
-  for (const [{ name }, entry] of kernel.mock.calls) compiled.add(`${name}/${entry}`);
+  const gpu = await testGpu();
+  const rows = await selfTest(gpu);
+  const halves = new Set<string>();
+  for (const [{ name, code }, entry] of kernel.mock.calls) {
+    compiled.add(`${name}/${entry}`);
+    if (code.startsWith('enable f16;')) halves.add(name);
+  }
   kernel.mockRestore();
   const all = shaderNames().flatMap((name) =>
     Object.keys(shaderInfo(name).entries).map((entry) => `${name}/${entry}`),
   );
   expect(all.filter((entry) => !compiled.has(entry))).toEqual([]);
+  // In mixed precision too, where the device can: every shader that may store f16.
+  const stored = shaderNames().filter((name) => storedTypes(shaderInfo(name)).length > 0);
+  expect([...halves].sort()).toEqual(gpu.halves ? stored.sort() : []);
   expect(rows.filter(({ ok }) => !ok)).toEqual([]);
-  expect(rows.every(({ maxError, tolerance }) => maxError <= tolerance && tolerance <= 1e-4)).toBe(true);
+  expect(rows.every(({ maxError, tolerance }) => maxError <= tolerance)).toBe(true);
+  const isMixed = ({ case: name }: SelfTestRow) => name.includes('mixed precision');
+  expect(rows.every((row) => row.tolerance <= (isMixed(row) ? 12 * 2 ** -11 : 1e-4))).toBe(true);
 });
 
 test('a device that computes something else fails, with the tensor and its error', async () => {
