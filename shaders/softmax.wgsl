@@ -27,16 +27,13 @@ struct Params {
   stride: u32, // rows that a row of the grid covers
 }
 
-alias raw = f32; // or f16
-alias stored = f32; // or f16
-
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<raw>;
+@group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read> lengths: array<u32>;
-@group(0) @binding(3) var<storage, read_write> y: array<stored>;
-@group(0) @binding(4) var<storage, read> value: array<stored>; // y, as backward reads it
-@group(0) @binding(5) var<storage, read> dy: array<stored>;
-@group(0) @binding(6) var<storage, read_write> dx: array<raw>;
+@group(0) @binding(3) var<storage, read_write> y: array<f32>;
+@group(0) @binding(4) var<storage, read> value: array<f32>; // y, as backward reads it
+@group(0) @binding(5) var<storage, read> dy: array<f32>;
+@group(0) @binding(6) var<storage, read_write> dx: array<f32>;
 
 const lanes = 16u;
 const rowsPerGroup = 4u;
@@ -61,22 +58,22 @@ fn forward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) lo
 
   var largest = lowest;
   for (var j = lane; j < length; j += lanes) {
-    largest = max(largest, f32(x[first + j]));
+    largest = max(largest, x[first + j]);
   }
   let peak = row_max(local, largest);
 
   var sum = 0.0;
   for (var j = lane; j < length; j += lanes) {
-    let e = exp(f32(x[first + j]) - peak);
-    y[first + j] = stored(e);
+    let e = exp(x[first + j] - peak);
+    y[first + j] = e;
     sum += e;
   }
   let scale = 1.0 / max(row_sum(local, sum), 1e-30); // the sum is at least 1 unless the row is empty
   for (var j = lane; j < columns; j += lanes) {
     if (j < length) {
-      y[first + j] = stored(f32(y[first + j]) * scale);
+      y[first + j] *= scale;
     } else {
-      y[first + j] = stored(0.0);
+      y[first + j] = 0.0;
     }
   }
 }
@@ -89,15 +86,15 @@ fn backward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) l
 
   var sum = 0.0;
   for (var j = local.x; j < columns; j += lanes) {
-    sum += f32(value[first + j]) * f32(dy[first + j]);
+    sum += value[first + j] * dy[first + j];
   }
   let total = row_sum(local, sum);
   for (var j = local.x; j < columns; j += lanes) {
-    var gradient = f32(value[first + j]) * (f32(dy[first + j]) - total);
+    var gradient = value[first + j] * (dy[first + j] - total);
     if (params.accumulate == 1u) {
-      gradient += f32(dx[first + j]);
+      gradient += dx[first + j];
     }
-    dx[first + j] = raw(gradient);
+    dx[first + j] = gradient;
   }
 }
 
@@ -115,20 +112,20 @@ fn forward_alone(@builtin(global_invocation_id) id: vec3u) {
   }
   var largest = lowest;
   for (var j = first; j < last; j++) {
-    largest = max(largest, f32(x[j]));
+    largest = max(largest, x[j]);
   }
   var sum = 0.0;
   for (var j = first; j < last; j++) {
-    let e = exp(f32(x[j]) - largest);
-    y[j] = stored(e);
+    let e = exp(x[j] - largest);
+    y[j] = e;
     sum += e;
   }
   let scale = 1.0 / max(sum, 1e-30);
   for (var j = first; j < last; j++) {
-    y[j] = stored(f32(y[j]) * scale);
+    y[j] *= scale;
   }
   for (var j = last; j < end; j++) {
-    y[j] = stored(0.0);
+    y[j] = 0.0;
   }
 }
 
@@ -142,14 +139,14 @@ fn backward_alone(@builtin(global_invocation_id) id: vec3u) {
   let end = first + params.columns;
   var sum = 0.0;
   for (var j = first; j < end; j++) {
-    sum += f32(value[j]) * f32(dy[j]);
+    sum += value[j] * dy[j];
   }
   for (var j = first; j < end; j++) {
-    var gradient = f32(value[j]) * (f32(dy[j]) - sum);
+    var gradient = value[j] * (dy[j] - sum);
     if (params.accumulate == 1u) {
-      gradient += f32(dx[j]);
+      gradient += dx[j];
     }
-    dx[j] = raw(gradient);
+    dx[j] = gradient;
   }
 }
 

@@ -110,7 +110,9 @@ export class LuongAttention {
     this.#keys = keys;
     this.#fused = options.stepwise === true && scores[score].product && fitsAttentionStep(query, memory);
     this.#scores = tape.tensor(`${label}.scores`, [T, B, S]);
-    this.weights = tape.result(`${label}.weights`, [T, B, S], query, memory, keys);
+    // Scores and alignments are f32 on any tape: few numbers, and exp makes much of an error.
+    const needsGradient = [query, memory, keys].some((source) => source.needsGradient);
+    this.weights = tape.tensor(`${label}.weights`, [T, B, S], { needsGradient });
     const { stored: dtype } = tape;
     this.#joined = tape.tensor(`${label}.context and query`, [T, B, M + H], { dtype });
     this.output = options.output ?? tape.tensor(`${label}.output`, [T, B, H], { dtype, needsGradient: true });
@@ -275,7 +277,7 @@ export class LuongAttention {
     return {
       query: whole ? tape.gradientTarget(query) : part && { tensor: part, accumulate: 1 },
       weights: tape.gradientTarget(this.weights) ?? {
-        tensor: tape.tensor(`d ${this.weights.label}`, this.weights.shape, { dtype }),
+        tensor: tape.tensor(`d ${this.weights.label}`, this.weights.shape),
         accumulate: 0,
       },
       scores: tape.tensor(`d ${label}.scores`, this.#scores.shape),

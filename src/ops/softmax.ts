@@ -68,7 +68,7 @@ export function softmax(tape: Tape, x: Tensor, lengths?: Tensor): Tensor {
   if (lengths && lengths.size !== rows && lengths.size !== x.shape.at(-2)) {
     throw new ShapeError(`softmax: ${lengths} are not the lengths of the rows of ${x}`);
   }
-  const y = tape.result('softmax', x.shape, x);
+  const y = tape.tensor('softmax', x.shape, { needsGradient: x.needsGradient });
   const all = { start: 0, end: rows };
   recordSoftmax(tape, x, lengths, y, all);
   tape.onBackward(() => {

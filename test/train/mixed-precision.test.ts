@@ -78,7 +78,11 @@ if (gpu.halves) {
   test.each([
     { cell: 'lstm', decoder: { attention: { score: 'dot' }, num_layers: 2 }, encoder: { residual: true } },
     { cell: 'gru', decoder: { attention: { score: 'concat' }, input_feeding: true, bridge: 'linear' } },
-    { cell: 'gru_reset_before', decoder: { attention: { score: 'general' } }, tied_softmax: true },
+    {
+      cell: 'gru_reset_before',
+      decoder: { attention: { score: 'general' }, embeddings: { embedding_dim: 10 } },
+      tied_softmax: true,
+    },
     { cell: 'rnn', nonlinearity: 'relu', decoder: { attention: { score: 'general' }, input_feeding: true } },
   ] satisfies ToyOptions['model'][])('gradients with attention are those of f32: %o', async (model) => {
     const toy = toyModel(gpu, toyConfig({ model }));
@@ -193,7 +197,7 @@ if (gpu.halves) {
     third.end();
   });
 
-  test('a step takes little more than half the memory', async () => {
+  test('a step takes less than four fifths of the memory', async () => {
     const bytes = [];
     for (const precision of ['f32', 'mixed'] as const) {
       const { trainer, end } = await begun({ training: { precision, batch_size: 60, pool_batches: 1 } });

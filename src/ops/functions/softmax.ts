@@ -21,6 +21,5 @@ export const softmax = defineOp<SoftmaxInputs, 'y', Record<never, never>>({
   },
   outputs: { y: { shape: '... N' } },
   options: {},
-  activations: ['x'],
   build: (tape, { x, lengths }) => ({ y: softmaxOp(tape, x!, lengths) }),
 });
