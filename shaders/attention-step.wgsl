@@ -117,12 +117,13 @@ fn forward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index)
   for (var unit = lane; unit < params.memoryUnits; unit += lanes) {
     var context = vec4f();
     for (var s = 0u; s < length; s++) {
-      context = fma(vec4f(terms[at + s] * scale), vec4f(right[(s * params.batch + b) * params.memoryUnits + unit]), context);
+      let state = vec4f(right[(s * params.batch + b) * params.memoryUnits + unit]);
+      context = fma(vec4f(terms[at + s] * scale), state, context);
     }
     sums[joinedAt + unit] = vec4<stored>(context);
   }
   for (var unit = lane; unit < params.units; unit += lanes) {
-    sums[joinedAt + params.memoryUnits + unit] = vec4<stored>(vec4f(vectors[queryAt + unit]));
+    sums[joinedAt + params.memoryUnits + unit] = vectors[queryAt + unit];
   }
 }
 

@@ -193,7 +193,12 @@ fn backward(@builtin(global_invocation_id) id: vec3u) {
       let slot = select(gate, 3u, gate == 2u);
       let place = ((direction * params.steps + after) * params.batch + row) * 4u * H + slot * H;
       for (var k = 0u; k < H; k++) {
-        let x = vec4f(f32(gates[place.x + k]), f32(gates[place.y + k]), f32(gates[place.z + k]), f32(gates[place.w + k]));
+        let x = vec4f(
+          f32(gates[place.x + k]),
+          f32(gates[place.y + k]),
+          f32(gates[place.z + k]),
+          f32(gates[place.w + k]),
+        );
         sum = fma(x, vec4f(f32(weights[w])), sum);
         w += H;
       }

@@ -105,10 +105,20 @@ fn forwardGates(@builtin(global_invocation_id) id: vec3u) {
   var z = vec4f(bias[biasAt + H]);
   var hBefore = vec4f();
   if (hasBefore()) {
-    hBefore = vec4f(f32(hRead[before.x + unit]), f32(hRead[before.y + unit]), f32(hRead[before.z + unit]), f32(hRead[before.w + unit]));
+    hBefore = vec4f(
+      f32(hRead[before.x + unit]),
+      f32(hRead[before.y + unit]),
+      f32(hRead[before.z + unit]),
+      f32(hRead[before.w + unit]),
+    );
     var w = direction * H * 3u * H + unit;
     for (var k = 0u; k < H; k++) {
-      let x = vec4f(f32(hRead[before.x + k]), f32(hRead[before.y + k]), f32(hRead[before.z + k]), f32(hRead[before.w + k]));
+      let x = vec4f(
+        f32(hRead[before.x + k]),
+        f32(hRead[before.y + k]),
+        f32(hRead[before.z + k]),
+        f32(hRead[before.w + k]),
+      );
       r = fma(x, vec4f(f32(weights[w])), r);
       z = fma(x, vec4f(f32(weights[w + H])), z);
       w += 3u * H;

@@ -251,7 +251,12 @@ fn forward(
     let place = (slotBefore(direction) * params.batch + row) * (params.width / 4u) + direction * N;
     var w = direction * params.hidden * 4u * N + own;
     for (var k = 0u; k < N; k++) {
-      let x = transpose(mat4x4f(vec4f(h[place.x + k]), vec4f(h[place.y + k]), vec4f(h[place.z + k]), vec4f(h[place.w + k])));
+      let x = transpose(mat4x4f(
+        vec4f(h[place.x + k]),
+        vec4f(h[place.y + k]),
+        vec4f(h[place.z + k]),
+        vec4f(h[place.w + k]),
+      ));
       sums = addGates(sums, x[0], vec4f(weights[w]));
       sums = addGates(sums, x[1], vec4f(weights[w + 4u * N]));
       sums = addGates(sums, x[2], vec4f(weights[w + 8u * N]));
@@ -288,7 +293,12 @@ fn backward(
     var w = direction * 16u * N * N + min(column + q, N - 1u);
     let place = ((direction * params.steps + after) * params.batch + row) * 4u * N;
     for (var k = 0u; k < 4u * N; k++) {
-      let x = transpose(mat4x4f(vec4f(gates[place.x + k]), vec4f(gates[place.y + k]), vec4f(gates[place.z + k]), vec4f(gates[place.w + k])));
+      let x = transpose(mat4x4f(
+        vec4f(gates[place.x + k]),
+        vec4f(gates[place.y + k]),
+        vec4f(gates[place.z + k]),
+        vec4f(gates[place.w + k]),
+      ));
       sums = addUnits(sums, x[0], vec4f(weights[w]));
       sums = addUnits(sums, x[1], vec4f(weights[w + N]));
       sums = addUnits(sums, x[2], vec4f(weights[w + 2u * N]));

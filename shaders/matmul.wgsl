@@ -144,8 +144,18 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     let aAt = k * params.aCol;
     let bAt = k * params.bRow;
     let columns = vec4f(f32(b[b0 + bAt]), f32(b[b1 + bAt]), f32(b[b2 + bAt]), f32(b[b3 + bAt]));
-    above = outer(above, vec4f(f32(a[upper.x + aAt]), f32(a[upper.y + aAt]), f32(a[upper.z + aAt]), f32(a[upper.w + aAt])), columns);
-    below = outer(below, vec4f(f32(a[lower.x + aAt]), f32(a[lower.y + aAt]), f32(a[lower.z + aAt]), f32(a[lower.w + aAt])), columns);
+    above = outer(above, vec4f(
+      f32(a[upper.x + aAt]),
+      f32(a[upper.y + aAt]),
+      f32(a[upper.z + aAt]),
+      f32(a[upper.w + aAt]),
+    ), columns);
+    below = outer(below, vec4f(
+      f32(a[lower.x + aAt]),
+      f32(a[lower.y + aAt]),
+      f32(a[lower.z + aAt]),
+      f32(a[lower.w + aAt]),
+    ), columns);
   }
   storeRow(group.z, row, column, lanes, above[0]);
   storeRow(group.z, row + 1u, column, lanes, above[1]);

@@ -50,7 +50,8 @@ fn transpose(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) 
   let outRow = group.x * tile + local.y;
   let outColumn = group.y * tile + local.x;
   if (outRow < params.columns && outColumn < params.rows) {
-    packed[(group.z * params.columns + outRow) * params.rows + outColumn] = stored(staged[local.x * (tile + 1u) + local.y]);
+    let destination = (group.z * params.columns + outRow) * params.rows + outColumn;
+    packed[destination] = stored(staged[local.x * (tile + 1u) + local.y]);
   }
 }
 

@@ -85,7 +85,8 @@ const attentionStepCase = (software: boolean): TestCase => ({
   kernel: 'attention',
   name: `step by step${software ? ', CPU variant' : ''}`,
   variant: { software, subgroups: false },
-  async run(gpu, random) {
+  roundings: 8,
+  async run(gpu, random, precision) {
     const [T, B, S, H, M] = [3, 4, 19, 12, 20];
     const tensors = {
       query: random.floats([T, B, H]),
@@ -109,6 +110,7 @@ const attentionStepCase = (software: boolean): TestCase => ({
         return { output: attention.output, weights: attention.weights };
       },
       upstream,
+      { halves: precision === 'mixed' ? ['query', 'memory'] : undefined },
     );
     const arrays = Object.fromEntries(Object.entries(tensors).map(([name, { data }]) => [name, data]));
     const sizes = { T, B, S, H, M, A: 0 };
