@@ -1,6 +1,7 @@
 /**
  * The `small` training step: LSTM encoder–decoder, dot attention, B 64, S = T = 20, E = H = 256, V 2000, Adam. Prints
- * the median of the steps' milliseconds; `bench/peers/pytorch_step.py` is the same step in PyTorch. `steps=N`.
+ * the median of the steps' milliseconds and of the CPU's, which on a software adapter is what they cost whatever else runs;
+ * `bench/peers/pytorch_step.py` is the same step in PyTorch. `steps=N precision=f32|mixed`.
  */
 import type { Batch } from '../src/data/batches.ts';
 import { resolveModelConfig } from '../src/nn/model-config.ts';
@@ -12,6 +13,7 @@ import { TrainingEngine } from '../src/train/engine.ts';
 const given = Object.fromEntries(process.argv.slice(2).map((argument) => argument.split('=')));
 const [B, S, T, H, V] = [64, 20, 20, 256, 2000];
 const steps = Number(given.steps ?? 10);
+const precision = given.precision === 'mixed' ? 'mixed' : 'f32';
 
 using gpu = await openGpu();
 const config = resolveModelConfig({
@@ -27,6 +29,7 @@ const engine = await TrainingEngine.create(gpu, network, new ScratchPool(gpu), {
   clipGradNorm: 5,
   seed: 1,
   maxInFlight: 2,
+  precision,
 });
 const ids = (count: number, factor: number) =>
   Uint32Array.from({ length: count }, (_, i) => 4 + ((i * factor) % (V - 4)));
@@ -45,13 +48,20 @@ const batch: Batch = {
   indices: Array.from({ length: B }, (_, row) => row),
 };
 const times: number[] = [];
+const processor: number[] = [];
 for (let step = 0; step < steps + 1; step++) {
   const start = performance.now();
+  const used = process.cpuUsage();
   await engine.update([batch], 1e-3);
   await gpu.device.queue.onSubmittedWorkDone();
-  if (step > 0) times.push(performance.now() - start); // the first compiles
+  if (step === 0) continue; // it compiles
+  times.push(performance.now() - start);
+  const { user, system } = process.cpuUsage(used);
+  processor.push((user + system) / 1000);
 }
-const median = times.sort((a, b) => a - b)[Math.floor(times.length / 2)]!;
-console.log(`Couplet, ${gpu.report.name}: ${median.toFixed(0)} ms a step`);
+const median = (values: number[]) => values.sort((a, b) => a - b)[Math.floor(values.length / 2)]!.toFixed(0);
+console.log(
+  `Couplet, ${gpu.report.name}, ${precision}: ${median(times)} ms a step, ${median(processor)} ms of CPU time`,
+);
 engine.dispose();
 network.dispose();
