@@ -1,7 +1,8 @@
 /**
  * A shader of one's own, for `tape.dispatch` to take beside the names of `shaders/`: a cell, a score or an op that lives
  * outside of this package needs no build step. The text keeps to the conventions of `scripts/generate-shaders.mjs`:
- * storage arrays in group 0, and at most one uniform, `params` at binding 0, a struct of u32, i32 and f32 fields.
+ * storage arrays in group 0, and at most one uniform, `params` at binding 0, a struct of u32, i32 and f32 fields. To take
+ * part in mixed precision it declares how its activations are stored (`stored-as.ts`).
  */
 import { KernelError } from '../errors.ts';
 import { type Shader, type ShaderInfo, type StorageBinding, shaderNames } from './shader.ts';

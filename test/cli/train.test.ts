@@ -182,6 +182,17 @@ test('a training that diverges ends with 1; its checkpoints stay', async () => {
   expect(existsSync(join(cwd, 'diverged', '.lock'))).toBe(false);
 });
 
+test('mixed precision on an adapter without 16-bit floats: what to do, and no run', async () => {
+  const args = ['train', 'task.yaml', '--out', 'mixed', '--adapter', 'swiftshader'];
+  const { code, stderr } = await couplet([...args, '--set', 'training.precision=mixed'], { cwd });
+  expect(code).toBe(2);
+  expect(stderr).toMatch(
+    /^couplet: mixed precision stores 16-bit floats, and SwiftShader has none .*shader-f16/m,
+  );
+  expect(stderr).toMatch(/set training\.precision to f32, or run on an adapter that has it\n$/);
+  expect(existsSync(join(cwd, 'mixed', 'checkpoints'))).toBe(false);
+});
+
 test('a checkpoint that cannot be written ends the run, and loses nothing that was there', async () => {
   cpSync(inRun(), join(cwd, 'full'), { recursive: true });
   writeFileSync(join(cwd, 'full', 'checkpoints', '52'), ''); // in the way of the next checkpoint
