@@ -72,7 +72,7 @@ export const trainingSection = scope<TrainingConfig>('How the model is trained a
   label_smoothing: fraction('The share of probability spread evenly over the vocabulary.'),
   precision: choice(['f32', 'mixed'] satisfies Precision[], {
     default: 'f32',
-    doc: 'mixed: what a training step computes is stored as 16-bit floats, which takes about half of its memory and memory traffic, and the loss is scaled so that small gradients survive that; sums, weights, their gradients and moments stay 32-bit, and so do checkpoints, validation and whatever uses the trained model. It needs an adapter with the feature `shader-f16`.',
+    doc: 'How a training step stores what it computes. mixed is as 16-bit floats, which takes about half of its memory and memory traffic, and the loss is scaled so that small gradients survive that; sums, weights, their gradients and moments stay 32-bit, and so do checkpoints, validation and whatever uses the trained model. It needs an adapter with the feature `shader-f16`.',
     elsewhere: { fp16: 'Write mixed.' },
   }),
   parameter_groups: parameterGroupsKey,
