@@ -61,7 +61,7 @@ describe('the package', () => {
     );
     expect(dependencies).toBeUndefined();
     const named = JSON.stringify({ exports, bin }).match(/\.\/(dist\/[^"]+|package\.json)(?!":)/g)!;
-    expect(named).toHaveLength(8);
+    expect(named).toHaveLength(10);
     for (const path of named) expect(packed).toContain(path.slice(2));
     for (const path of [
       'LICENSE',
