@@ -1,0 +1,61 @@
+/**
+ * jax-js on its WebGPU backend: `node bench/peers/jax.mjs`, spoken to by `protocol.mjs`. Every function is jitted; its
+ * arrays are counted by reference, so operands that are used again are passed as `.ref` and results are disposed.
+ */
+import { countCalls, report } from './device.mjs'; // First: puts WebGPU where jax-js looks for it.
+import { readFileSync } from 'node:fs';
+import { serve } from './protocol.mjs';
+
+const { init, defaultDevice, blockUntilReady, jit, numpy: np, nn } = await import('@jax-js/jax');
+if (!(await init('webgpu')).includes('webgpu')) throw new Error('jax-js did not start its WebGPU backend');
+defaultDevice('webgpu');
+
+/** Uniform in ±1 from a small generator: the same numbers everywhere, and none that a kernel could skip. */
+function uniform([rows, columns], seed) {
+  let state = seed;
+  const values = Float32Array.from({ length: rows * columns }, () => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    return state / 2 ** 31 - 1;
+  });
+  return np.array(values, { shape: [rows, columns] });
+}
+
+/** `repeats` runs on the same operands, the last one waited for: its queue runs them in order. */
+function repeated(operands, compiled) {
+  const run = async (repeats) => {
+    let last;
+    for (let i = 0; i < repeats; i++) {
+      last?.dispose();
+      last = compiled(...operands.map((operand) => operand.ref));
+    }
+    await blockUntilReady(last);
+    last.dispose();
+  };
+  const release = () => {
+    for (const operand of operands) operand.dispose();
+  };
+  return { run, release };
+}
+
+const kinds = {
+  /** [M, K] · [K, N] */
+  matmul: ({ sizes: { M, K, N } }) =>
+    repeated(
+      [uniform([M, K], 1), uniform([K, N], 2)],
+      jit((a, b) => np.matmul(a, b)),
+    ),
+  softmax: ({ sizes: { rows, columns } }) => repeated([uniform([rows, columns], 3)], jit((x) => nn.softmax(x, -1))),
+};
+
+const manifest = JSON.parse(
+  readFileSync(new URL('node_modules/@jax-js/jax/package.json', import.meta.url), 'utf8'),
+);
+await serve({
+  hello: { name: 'jax-js', version: manifest.version, device: report.name },
+  async prepare(task) {
+    const prepared = kinds[task.kind](task);
+    await prepared.run(1); // compiles
+    return prepared;
+  },
+  count: countCalls,
+});

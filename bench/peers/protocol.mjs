@@ -1,0 +1,48 @@
+/**
+ * The line protocol that every peer speaks, so that one runner can take turns with all of them: a request is a line of JSON
+ * on standard input, its answer a line of JSON on standard output (`{ "error": … }` where it failed).
+ *
+ *   {"do":"prepare","task":{"kind":"train",…}}  → {"losses":[…]}: everything a turn needs is on the device and compiled
+ *   {"do":"turn","repeats":N}                   → {"ms":…,"cpuMs":…}: N steps or runs, the last one finished
+ *   {"do":"count"}                              → {"dispatches":…,"submits":…,"made":{…}}: the WebGPU calls of one more
+ *   {"do":"release"}                            → {}
+ *
+ * The first line, before any request, says who answers: {"name":…,"version":…,"device":…}. A peer ends with its input.
+ */
+import { createInterface } from 'node:readline';
+
+/** @param {{ hello: object, prepare: (task: object) => Promise<{ answer?: object, run: (repeats: number) => Promise<void>, count?: (run: () => Promise<void>) => Promise<object>, release?: () => void }> }} peer */
+export async function serve({ hello, prepare, count }) {
+  const say = (message) => process.stdout.write(`${JSON.stringify(message)}\n`);
+  let prepared;
+  const answers = {
+    async prepare({ task }) {
+      prepared?.release?.();
+      prepared = await prepare(task);
+      return prepared.answer ?? {};
+    },
+    async turn({ repeats }) {
+      const [start, cpu] = [performance.now(), process.cpuUsage()];
+      await prepared.run(repeats);
+      const ms = performance.now() - start;
+      const { user, system } = process.cpuUsage(cpu);
+      return { ms, cpuMs: (user + system) / 1000 };
+    },
+    count: () => count(() => prepared.run(1)),
+    async release() {
+      prepared?.release?.();
+      prepared = undefined;
+      return {};
+    },
+  };
+  say(hello);
+  for await (const line of createInterface({ input: process.stdin })) {
+    try {
+      const request = JSON.parse(line);
+      say(await answers[request.do](request));
+    } catch (error) {
+      say({ error: error instanceof Error ? error.message : String(error) });
+    }
+  }
+  process.exit(0); // A peer may keep timers or a device that would hold the process.
+}

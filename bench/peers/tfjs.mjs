@@ -1,0 +1,64 @@
+/**
+ * TensorFlow.js on its WebGPU backend: `node bench/peers/tfjs.mjs`, spoken to by `protocol.mjs`. Training steps are in
+ * `tfjs-model.mjs`. Data stays on the GPU; a result is read once at the end of a turn, which also waits for it.
+ *
+ * Its settings: `unroll`, its submit batch and its matmul flags were tried out (bench/README.md has the figures); what is
+ * set here was the fastest or no slower than its default.
+ */
+import { countCalls, report } from './device.mjs'; // First: its backend looks for WebGPU when it is imported.
+import { serve } from './protocol.mjs';
+import { prepareTraining } from './tfjs-model.mjs';
+
+const tf = await import('@tensorflow/tfjs-core');
+await import('@tensorflow/tfjs-backend-cpu'); // Takes the few-element tensors that the WebGPU backend hands over.
+const webgpu = await import('@tensorflow/tfjs-backend-webgpu');
+for (const setting of (process.env.TFJS_FLAGS ?? '').split(',').filter(Boolean)) {
+  const [flag, value] = setting.split('=');
+  tf.env().set(flag, JSON.parse(value));
+}
+if (!(await tf.setBackend('webgpu'))) throw new Error('TensorFlow.js did not start its WebGPU backend');
+await tf.ready();
+
+/** Uniform in ±1 from a small generator: the same numbers everywhere, and none that a kernel could skip. */
+function uniform(shape, seed) {
+  let state = seed;
+  const values = Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, () => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    return state / 2 ** 31 - 1;
+  });
+  return tf.tensor(values, shape);
+}
+
+/** `repeats` runs of one op on the same operands; one element of the last result is read. */
+function repeated(operands, op) {
+  const run = async (repeats) => {
+    for (let i = 0; i < repeats - 1; i++) tf.dispose(op());
+    const last = tf.tidy(() => tf.slice(tf.reshape(op(), [-1]), [0], [1]));
+    await last.data();
+    last.dispose();
+  };
+  return { run, release: () => tf.dispose(operands) };
+}
+
+const kinds = {
+  train: (task) => prepareTraining(tf, task),
+  /** [M, K] · [K, N] */
+  matmul({ sizes: { M, K, N } }) {
+    const [a, b] = [uniform([M, K], 1), uniform([K, N], 2)];
+    return repeated([a, b], () => tf.matMul(a, b));
+  },
+  softmax({ sizes: { rows, columns } }) {
+    const x = uniform([rows, columns], 3);
+    return repeated([x], () => tf.softmax(x));
+  },
+};
+
+await serve({
+  hello: { name: 'TensorFlow.js', version: `${tf.version_core} (WebGPU)`, device: report.name, flags: tf.env().flags, backend: Object.keys(webgpu).length > 0 },
+  prepare: async (task) => {
+    const prepared = await kinds[task.kind](task);
+    await prepared.run(1); // compiles
+    return prepared;
+  },
+  count: countCalls,
+});
