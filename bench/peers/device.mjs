@@ -22,7 +22,11 @@ const { globals } = createRequire(new URL('../../package.json', import.meta.url)
 Object.assign(globalThis, globals);
 // Node 20 has no `navigator`, Node 22 has one without `gpu`; neither is replaced where it is there.
 if (!globalThis.navigator) {
-  Object.defineProperty(globalThis, 'navigator', { value: { userAgent: 'Node' }, configurable: true, writable: true });
+  Object.defineProperty(globalThis, 'navigator', {
+    value: { userAgent: 'Node' },
+    configurable: true,
+    writable: true,
+  });
 }
 Object.defineProperty(globalThis.navigator, 'gpu', {
   value: { requestAdapter: async () => adapter, getPreferredCanvasFormat: () => 'bgra8unorm' },
@@ -55,14 +59,11 @@ export async function countCalls(run) {
   } finally {
     for (const one of undo) one();
   }
+  const total = (names) => names.reduce((sum, name) => sum + (counts[name] ?? 0), 0);
+  const made = Object.keys(counts).filter((name) => /^create/.test(name) && name !== 'createCommandEncoder');
   return {
-    dispatches: (counts.dispatchWorkgroups ?? 0) + (counts.dispatchWorkgroupsIndirect ?? 0),
-    passes: counts.beginComputePass ?? 0,
-    submits: counts.submit ?? 0,
-    made: {
-      buffers: counts.createBuffer ?? 0,
-      bindGroups: counts.createBindGroup ?? 0,
-      pipelines: (counts.createComputePipeline ?? 0) + (counts.createComputePipelineAsync ?? 0),
-    },
+    dispatches: total(['dispatchWorkgroups', 'dispatchWorkgroupsIndirect']),
+    submits: total(['submit']),
+    'objects made': total(made),
   };
 }

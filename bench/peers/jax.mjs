@@ -2,8 +2,9 @@
  * jax-js on its WebGPU backend: `node bench/peers/jax.mjs`, spoken to by `protocol.mjs`. Every function is jitted; its
  * arrays are counted by reference, so operands that are used again are passed as `.ref` and results are disposed.
  */
-import { countCalls, report } from './device.mjs'; // First: puts WebGPU where jax-js looks for it.
+
 import { readFileSync } from 'node:fs';
+import { countCalls, report } from './device.mjs'; // First: puts WebGPU where jax-js looks for it.
 import { serve } from './protocol.mjs';
 
 const { init, defaultDevice, blockUntilReady, jit, numpy: np, nn } = await import('@jax-js/jax');
@@ -37,14 +38,29 @@ function repeated(operands, compiled) {
   return { run, release };
 }
 
-const kinds = {
-  /** [M, K] · [K, N] */
-  matmul: ({ sizes: { M, K, N } }) =>
+/** By the titles of our benches. */
+const works = {
+  /** [M, K] · [K, N]; T: that operand is stored transposed. */
+  'matmul NN': ({ M, K, N }) =>
     repeated(
       [uniform([M, K], 1), uniform([K, N], 2)],
       jit((a, b) => np.matmul(a, b)),
     ),
-  softmax: ({ sizes: { rows, columns } }) => repeated([uniform([rows, columns], 3)], jit((x) => nn.softmax(x, -1))),
+  'matmul NT': ({ M, K, N }) =>
+    repeated(
+      [uniform([M, K], 1), uniform([N, K], 2)],
+      jit((a, b) => np.matmul(a, np.transpose(b))),
+    ),
+  'matmul TN': ({ M, K, N }) =>
+    repeated(
+      [uniform([K, M], 1), uniform([K, N], 2)],
+      jit((a, b) => np.matmul(np.transpose(a), b)),
+    ),
+  softmax: ({ R, N }) =>
+    repeated(
+      [uniform([R, N], 3)],
+      jit((x) => nn.softmax(x, -1)),
+    ),
 };
 
 const manifest = JSON.parse(
@@ -53,8 +69,8 @@ const manifest = JSON.parse(
 await serve({
   hello: { name: 'jax-js', version: manifest.version, device: report.name },
   async prepare(task) {
-    const prepared = kinds[task.kind](task);
-    await prepared.run(1); // compiles
+    const prepared = works[task.title]?.(task.sizes);
+    await prepared?.run(1); // compiles
     return prepared;
   },
   count: countCalls,

@@ -2,24 +2,31 @@
  * The line protocol that every peer speaks, so that one runner can take turns with all of them: a request is a line of JSON
  * on standard input, its answer a line of JSON on standard output (`{ "error": … }` where it failed).
  *
- *   {"do":"prepare","task":{"kind":"train",…}}  → {"losses":[…]}: everything a turn needs is on the device and compiled
- *   {"do":"turn","repeats":N}                   → {"ms":…,"cpuMs":…}: N steps or runs, the last one finished
- *   {"do":"count"}                              → {"dispatches":…,"submits":…,"made":{…}}: the WebGPU calls of one more
- *   {"do":"release"}                            → {}
+ *   {"do":"prepare","task":{"bench":"matmul","title":…,"sizes":…}}  → {} once what a turn needs is on the device and compiled,
+ *                                 {"absent":true} where the peer has no part in it; of training {"losses":[…]}
+ *   {"do":"turn","repeats":N}  → {"ms":…,"cpuMs":…}: N steps or runs, the last one finished
+ *   {"do":"count"}             → {"dispatches":…,"submits":…,"objects made":…}: the WebGPU calls of one more
+ *
+ * A task is a `PeerTask` of `src/bench/bench.ts`, its weights the name of a safetensors file. Preparing releases what was
+ * prepared before.
  *
  * The first line, before any request, says who answers: {"name":…,"version":…,"device":…}. A peer ends with its input.
  */
 import { createInterface } from 'node:readline';
 
-/** @param {{ hello: object, prepare: (task: object) => Promise<{ answer?: object, run: (repeats: number) => Promise<void>, count?: (run: () => Promise<void>) => Promise<object>, release?: () => void }> }} peer */
+/**
+ * @typedef {{ answer?: object, run: (repeats: number) => Promise<unknown>, release?: () => void }} Prepared
+ * @param {{ hello: object, prepare: (task: object) => Promise<Prepared | undefined>, count: (run: () => Promise<unknown>) => Promise<object> }} peer
+ */
 export async function serve({ hello, prepare, count }) {
   const say = (message) => process.stdout.write(`${JSON.stringify(message)}\n`);
   let prepared;
   const answers = {
     async prepare({ task }) {
       prepared?.release?.();
+      prepared = undefined;
       prepared = await prepare(task);
-      return prepared.answer ?? {};
+      return prepared ? (prepared.answer ?? {}) : { absent: true };
     },
     async turn({ repeats }) {
       const [start, cpu] = [performance.now(), process.cpuUsage()];
@@ -29,11 +36,6 @@ export async function serve({ hello, prepare, count }) {
       return { ms, cpuMs: (user + system) / 1000 };
     },
     count: () => count(() => prepared.run(1)),
-    async release() {
-      prepared?.release?.();
-      prepared = undefined;
-      return {};
-    },
   };
   say(hello);
   for await (const line of createInterface({ input: process.stdin })) {

@@ -1,7 +1,7 @@
-"""PyTorch, spoken to by the line protocol of `protocol.mjs`: python3 bench/peers/pytorch.py [cuda|cpu]
+"""PyTorch, spoken to by the line protocol of `protocol.mjs`: python3 bench/peers/pytorch.py MODE
 
-On CUDA where there is a GPU, else on the CPU with all cores. Four ways to run the same work: `eager` and `compile`
-(torch.compile), each in float32 throughout (TF32 off) or with TF32 products (`+tf32`, CUDA only).
+On CUDA where there is a GPU, else on the CPU with all cores. Modes: `eager` and `compile` (torch.compile), each in
+float32 throughout or with TF32 products (`eager+tf32`, `compile+tf32`; CUDA only).
 """
 import json
 import resource
@@ -14,17 +14,17 @@ from torch import nn
 
 from pytorch_model import Seq2Seq, mean_loss
 
-DEVICE = torch.device(sys.argv[1] if len(sys.argv) > 1 else "cuda" if torch.cuda.is_available() else "cpu")
+MODE = sys.argv[1] if len(sys.argv) > 1 else "eager"
+DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+LOSS_TOLERANCE = 1e-2 if MODE.endswith("+tf32") else 1e-4  # TF32 has 10 bits of mantissa
 
 
-def set_mode(mode):
-    tf32 = mode.endswith("+tf32")
-    torch.backends.cuda.matmul.allow_tf32 = tf32
-    torch.backends.cudnn.allow_tf32 = tf32
+torch.backends.cuda.matmul.allow_tf32 = MODE.endswith("+tf32")
+torch.backends.cudnn.allow_tf32 = MODE.endswith("+tf32")
 
 
-def maybe_compiled(function, mode):
-    return torch.compile(function) if mode.startswith("compile") else function
+def maybe_compiled(function):
+    return torch.compile(function) if MODE.startswith("compile") else function
 
 
 def finish():
@@ -48,12 +48,13 @@ def read_weights(path):
 
 
 def prepare_training(task):
-    sizes, model = task["sizes"], task["model"]
+    """A `TrainingTask` of `src/bench/bench.ts`."""
+    model = task["configuration"]
+    sizes = model["sizes"]
     network = Seq2Seq(
         model["layers"], sizes["E"], sizes["H"], sizes["V"], model["bidirectional"], model["score"], model["inputFeeding"]
     ).to(DEVICE)
-    if task.get("weights"):
-        network.load_state_dict(read_weights(task["weights"]))
+    network.load_state_dict(read_weights(task["weights"]))
     optimizer = torch.optim.Adam(network.parameters(), task["learningRate"], fused=DEVICE.type == "cuda")
 
     def ids(name, steps):
@@ -61,7 +62,7 @@ def prepare_training(task):
 
     source = ids("source", sizes["S"])
     target, wanted = ids("targetInput", sizes["T"]), ids("targetOutput", sizes["T"])
-    forward = maybe_compiled(network, task["mode"])
+    forward = maybe_compiled(network)
 
     def step():
         loss = mean_loss(forward(source, target), wanted)
@@ -70,57 +71,66 @@ def prepare_training(task):
         optimizer.step()
         return loss
 
-    return {"losses": [step().item() for _ in range(task["losses"])]}, step
+    losses = [step().item() for _ in range(task["losses"])]
+    return {"losses": losses, "lossTolerance": LOSS_TOLERANCE}, step
 
 
-def prepare_lstm(task):
-    """One nn.LSTM layer over a sequence, forward, or forward and backward with the gradients of inputs and weights."""
-    sizes, backward = task["sizes"], task["backward"]
+def prepare_lstm(sizes, backward):
+    """One nn.LSTM layer over a sequence, forward, or backward alone (gradients of inputs and weights)."""
     layer = nn.LSTM(sizes["E"], sizes["H"]).to(DEVICE)
-    x = torch.randn(sizes["S"], sizes["B"], sizes["E"], device=DEVICE, requires_grad=backward)
-    gradient = torch.randn(sizes["S"], sizes["B"], sizes["H"], device=DEVICE)
-    forward = maybe_compiled(layer, task["mode"])
+    x = torch.randn(sizes["T"], sizes["B"], sizes["E"], device=DEVICE, requires_grad=backward)
+    gradient = torch.randn(sizes["T"], sizes["B"], sizes["H"], device=DEVICE)
+    forward = maybe_compiled(layer)
+    if not backward:
 
-    def step():
-        if not backward:
+        def step():
             with torch.no_grad():
                 return forward(x)[0]
-        layer.zero_grad(set_to_none=True)
-        x.grad = None
-        forward(x)[0].backward(gradient)
 
-    return {}, step
-
-
-def prepare_matmul(task):
-    sizes = task["sizes"]
-    a, b = torch.randn(sizes["M"], sizes["K"], device=DEVICE), torch.randn(sizes["K"], sizes["N"], device=DEVICE)
-    product = maybe_compiled(torch.mm, task["mode"])
-    return {}, lambda: product(a, b)
+        return step
+    y = forward(x)[0]
+    return lambda: torch.autograd.grad(y, [x, *layer.parameters()], gradient, retain_graph=True)
 
 
-def prepare_softmax(task):
-    x = torch.randn(task["sizes"]["rows"], task["sizes"]["columns"], device=DEVICE)
-    softmax = maybe_compiled(lambda values: torch.softmax(values, -1), task["mode"])
-    return {}, lambda: softmax(x)
+def prepare_matmul(sizes, transpose_a, transpose_b):
+    """[M, K] · [K, N]; a transposed operand is stored the other way round."""
+    M, N, K = sizes["M"], sizes["N"], sizes["K"]
+    a = torch.randn(K, M, device=DEVICE).T if transpose_a else torch.randn(M, K, device=DEVICE)
+    b = torch.randn(N, K, device=DEVICE).T if transpose_b else torch.randn(K, N, device=DEVICE)
+    product = maybe_compiled(torch.mm)
+    return lambda: product(a, b)
 
 
-PREPARE = {
-    "train": prepare_training,
-    "lstm": prepare_lstm,
-    "matmul": prepare_matmul,
+def prepare_softmax(sizes):
+    x = torch.randn(sizes["R"], sizes["N"], device=DEVICE)
+    softmax = maybe_compiled(lambda values: torch.softmax(values, -1))
+    return lambda: softmax(x)
+
+
+# By the titles of our benches.
+WORKS = {
+    "matmul NN": lambda sizes: prepare_matmul(sizes, False, False),
+    "matmul NT": lambda sizes: prepare_matmul(sizes, False, True),
+    "matmul TN": lambda sizes: prepare_matmul(sizes, True, False),
     "softmax": prepare_softmax,
+    "lstm layer, forward": lambda sizes: prepare_lstm(sizes, False),
+    "lstm layer, backward": lambda sizes: prepare_lstm(sizes, True),
 }
 prepared = None
 
 
 def prepare(request):
     global prepared
-    release(request)
-    task = request["task"]
-    set_mode(task["mode"])
-    answer, prepared = PREPARE[task["kind"]](task)
-    prepared()  # compiles
+    release()
+    task, answer = request["task"], {}
+    if "training" in task:
+        answer, prepared = prepare_training(task["training"])
+    elif task["title"] in WORKS:
+        prepared = WORKS[task["title"]](task["sizes"])
+    else:
+        return {"absent": True}
+    for _ in range(2):
+        prepared()  # compiles
     finish()
     return answer
 
@@ -134,13 +144,12 @@ def turn(request):
     return {"ms": 1000 * seconds, "cpuMs": 1000 * (after.ru_utime + after.ru_stime - cpu.ru_utime - cpu.ru_stime)}
 
 
-def release(_request):
+def release():
     global prepared
     prepared = None
     torch._dynamo.reset()
     if DEVICE.type == "cuda":
         torch.cuda.empty_cache()
-    return {}
 
 
 def say(message):
@@ -150,9 +159,12 @@ def say(message):
 def main():
     on = torch.cuda.get_device_name() if DEVICE.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"
     modes = ["eager", "compile"] + (["eager+tf32", "compile+tf32"] if DEVICE.type == "cuda" else [])
-    versions = {"cuda": torch.version.cuda, "cudnn": torch.backends.cudnn.version()} if DEVICE.type == "cuda" else {}
-    say({"name": "PyTorch", "version": torch.__version__, "device": on, "modes": modes, **versions})
-    answers = {"prepare": prepare, "turn": turn, "release": release}
+    versions = [torch.__version__]
+    if DEVICE.type == "cuda":
+        versions += [f"CUDA {torch.version.cuda}", f"cuDNN {torch.backends.cudnn.version()}"]
+    say({"name": f"PyTorch {MODE}", "version": ", ".join(versions), "device": on, "modes": modes})
+    # It makes no WebGPU calls.
+    answers = {"prepare": prepare, "turn": turn, "count": lambda _: {}}
     for line in sys.stdin:
         try:
             request = json.loads(line)

@@ -9,9 +9,14 @@
 import * as layers from '@tensorflow/tfjs-layers';
 import { readWeights } from './safetensors.mjs';
 
-/** `task.weights`: a safetensors file by PyTorch's names; `task.batch`: ids, time-major [steps, B]. */
-export async function prepareTraining(tf, { sizes, batch, weights: file, losses: lossCount, learningRate, unroll }) {
-  const { B, S, T, H, V } = sizes;
+/** A `TrainingTask` of `src/bench/bench.ts`; undefined where the model is not one of these. */
+export async function prepareTraining(
+  tf,
+  { configuration, batch, weights: file, losses: lossCount, learningRate },
+) {
+  const { layers: depth, bidirectional, score, inputFeeding, sizes } = configuration;
+  if (depth !== 1 || bidirectional || score !== 'dot' || inputFeeding) return undefined;
+  const { B, S, T, E, H, V } = sizes;
   const stored = readWeights(file);
   const weight = (name) => {
     const { shape, values } = stored.get(name);
@@ -27,7 +32,6 @@ export async function prepareTraining(tf, { sizes, batch, weights: file, losses:
       recurrentActivation: 'sigmoid', // Its default is hardSigmoid, another function.
       returnSequences: true,
       returnState: true,
-      unroll,
       implementation: 2,
       // Overwritten below.
       kernelInitializer: 'zeros',
@@ -35,7 +39,7 @@ export async function prepareTraining(tf, { sizes, batch, weights: file, losses:
       unitForgetBias: false,
     });
     tf.tidy(() => {
-      layer.apply(tf.zeros([B, 1, H])); // makes its weights
+      layer.apply(tf.zeros([B, 1, E])); // makes its weights
       const bias = tf.add(weight(`${prefix}.bias_ih_l0`), weight(`${prefix}.bias_hh_l0`));
       layer.setWeights([transposed(`${prefix}.weight_ih_l0`), transposed(`${prefix}.weight_hh_l0`), bias]);
     });
@@ -58,7 +62,10 @@ export async function prepareTraining(tf, { sizes, batch, weights: file, losses:
 
   const forward = () => {
     const [memory, h, c] = encoder.apply(tf.gather(sourceTable, source), { training: true });
-    const [queries] = decoder.apply(tf.gather(targetTable, targetInput), { initialState: [h, c], training: true });
+    const [queries] = decoder.apply(tf.gather(targetTable, targetInput), {
+      initialState: [h, c],
+      training: true,
+    });
     const scores = tf.softmax(tf.matMul(queries, memory, false, true)); // [B, T, S]
     const context = tf.matMul(scores, memory);
     const both = tf.reshape(tf.concat([context, queries], 2), [B * T, 2 * H]);
@@ -99,5 +106,5 @@ export async function prepareTraining(tf, { sizes, batch, weights: file, losses:
   const losses = [];
   for (let i = 0; i < lossCount; i++) losses.push(await run(1));
   const release = () => tf.disposeVariables();
-  return { answer: { losses, ...tf.memory() }, run, release };
+  return { answer: { losses }, run, release };
 }

@@ -11,7 +11,7 @@ import { prepareTraining } from './tfjs-model.mjs';
 
 const tf = await import('@tensorflow/tfjs-core');
 await import('@tensorflow/tfjs-backend-cpu'); // Takes the few-element tensors that the WebGPU backend hands over.
-const webgpu = await import('@tensorflow/tfjs-backend-webgpu');
+await import('@tensorflow/tfjs-backend-webgpu');
 for (const setting of (process.env.TFJS_FLAGS ?? '').split(',').filter(Boolean)) {
   const [flag, value] = setting.split('=');
   tf.env().set(flag, JSON.parse(value));
@@ -40,24 +40,26 @@ function repeated(operands, op) {
   return { run, release: () => tf.dispose(operands) };
 }
 
-const kinds = {
-  train: (task) => prepareTraining(tf, task),
-  /** [M, K] · [K, N] */
-  matmul({ sizes: { M, K, N } }) {
-    const [a, b] = [uniform([M, K], 1), uniform([K, N], 2)];
-    return repeated([a, b], () => tf.matMul(a, b));
-  },
-  softmax({ sizes: { rows, columns } }) {
-    const x = uniform([rows, columns], 3);
+/** By the titles of our benches. [M, K] · [K, N]; T: that operand is stored transposed. */
+const works = {
+  'matmul NN': ({ M, K, N }) => product(uniform([M, K], 1), uniform([K, N], 2), false, false),
+  'matmul NT': ({ M, K, N }) => product(uniform([M, K], 1), uniform([N, K], 2), false, true),
+  'matmul TN': ({ M, K, N }) => product(uniform([K, M], 1), uniform([K, N], 2), true, false),
+  softmax({ R, N }) {
+    const x = uniform([R, N], 3);
     return repeated([x], () => tf.softmax(x));
   },
 };
 
+function product(a, b, transposeA, transposeB) {
+  return repeated([a, b], () => tf.matMul(a, b, transposeA, transposeB));
+}
+
 await serve({
-  hello: { name: 'TensorFlow.js', version: `${tf.version_core} (WebGPU)`, device: report.name, flags: tf.env().flags, backend: Object.keys(webgpu).length > 0 },
-  prepare: async (task) => {
-    const prepared = await kinds[task.kind](task);
-    await prepared.run(1); // compiles
+  hello: { name: 'TensorFlow.js', version: tf.version_core, device: report.name },
+  async prepare({ title, sizes, training }) {
+    const prepared = training ? await prepareTraining(tf, training) : works[title]?.(sizes);
+    await prepared?.run(1); // compiles
     return prepared;
   },
   count: countCalls,

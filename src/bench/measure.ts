@@ -14,6 +14,8 @@ export interface Contestant {
   readonly clock: Clock;
   /** Does the work `repeats` times in a row, waits until it is done, and resolves to the seconds of all of it. */
   run(repeats: number): Promise<number>;
+  /** CPU seconds of all threads that it has used so far, where that can be known: of a software adapter its work. */
+  cpuSeconds?(): number;
   dispose?(): void;
 }
 
@@ -32,6 +34,8 @@ export interface Measurement {
   readonly contestant: Contestant;
   /** Seconds of one repeat; one value a turn. */
   readonly seconds: Spread;
+  /** CPU seconds of one repeat; one value a turn. */
+  readonly cpuSeconds?: Spread;
   /** Repeats in a turn. */
   readonly repeats: number;
 }
@@ -54,20 +58,33 @@ export async function measure(
 ): Promise<Measurement[]> {
   if (contestants.length === 0) return [];
   const settings = { ...standardMeasure, ...options };
-  const entries: { contestant: Contestant; repeats: number; turns: number; times: number[] }[] = [];
+  const entries: {
+    contestant: Contestant;
+    repeats: number;
+    turns: number;
+    times: number[];
+    cpu: number[];
+  }[] = [];
   for (const contestant of contestants) {
     const { repeats, seconds } = await calibrate(contestant, settings);
-    entries.push({ contestant, repeats, turns: turnsFor(repeats * seconds, settings), times: [] });
+    entries.push({ contestant, repeats, turns: turnsFor(repeats * seconds, settings), times: [], cpu: [] });
   }
   // All take the same number of turns, so that the order of the rotation is fair to the end.
   const turns = Math.min(...entries.map((entry) => entry.turns));
   for (let turn = 0; turn < turns; turn++) {
     for (let place = 0; place < entries.length; place++) {
-      const { contestant, repeats, times } = entries[(turn + place) % entries.length]!;
+      const { contestant, repeats, times, cpu } = entries[(turn + place) % entries.length]!;
+      const before = contestant.cpuSeconds?.();
       times.push((await contestant.run(repeats)) / repeats);
+      if (before !== undefined) cpu.push((contestant.cpuSeconds!() - before) / repeats);
     }
   }
-  return entries.map(({ contestant, repeats, times }) => ({ contestant, repeats, seconds: spreadOf(times) }));
+  return entries.map(({ contestant, repeats, times, cpu }) => ({
+    contestant,
+    repeats,
+    seconds: spreadOf(times),
+    ...(cpu.length > 0 && { cpuSeconds: spreadOf(cpu) }),
+  }));
 }
 
 /** How often the work fits a turn. The first run compiles, allocates and fills caches: it does not count. */

@@ -1,5 +1,7 @@
 /** The benches that run wherever there is a device, in the order in which they run. */
 import type { Bench } from './bench.ts';
+import { curvesBench } from './curves.ts';
+import { decodeBench } from './decoding.ts';
 import { attentionBench } from './kernels/attention.ts';
 import { crfBench } from './kernels/crf.ts';
 import { crossEntropyBench } from './kernels/cross-entropy.ts';
@@ -11,6 +13,7 @@ import { poolingBench } from './kernels/pooling.ts';
 import { recurrentBenches } from './kernels/recurrent.ts';
 import { samplingBench } from './kernels/sampling.ts';
 import { softmaxBench } from './kernels/softmax.ts';
+import { trainBench } from './training.ts';
 
 export const benches: readonly Bench[] = [
   matmulBench,
@@ -28,4 +31,7 @@ export const benches: readonly Bench[] = [
   copyBench,
   updateBench,
   samplingBench,
+  trainBench,
+  decodeBench,
+  curvesBench,
 ];

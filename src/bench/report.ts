@@ -1,5 +1,6 @@
 /** What a benchmark run comes to, as plain data: `couplet bench --json` writes a report, a table is made of its rows. */
 import type { AdapterReport } from '../gpu/adapter-report.ts';
+import type { Comparison } from './compare.ts';
 import type { Clock } from './measure.ts';
 import type { Spread } from './spread.ts';
 
@@ -28,6 +29,8 @@ export interface BenchRow {
   readonly clock?: Clock;
   /** Of one repeat. */
   readonly seconds?: Spread;
+  /** CPU time of all threads of whoever did it: on a software adapter the work itself, however busy the machine is. */
+  readonly cpuSeconds?: Spread;
   readonly repeats?: number;
   /** Floating-point operations of one repeat, by formula. */
   readonly flops?: number;
@@ -67,4 +70,6 @@ export interface BenchReport {
   /** Of the whole run. */
   readonly seconds: number;
   readonly rows: readonly BenchRow[];
+  /** Couplet beside each peer, where there were any. */
+  readonly comparisons?: readonly Comparison[];
 }

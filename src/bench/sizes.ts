@@ -20,6 +20,8 @@ export interface SizeSet {
   readonly dimensions: Dimensions;
   /** Sides of square matrices to multiply. */
   readonly squares: readonly number[];
+  /** What the command line put in place of the name's own; whole steps, whose sizes have names too, take these. */
+  readonly replaced: Partial<Dimensions>;
 }
 
 export const namedSizes = {
@@ -61,6 +63,7 @@ export function parseSizes(text: string | undefined, software: boolean): SizeSet
     name: overridden ? `${name}*` : name,
     dimensions: { ...namedSizes[name], ...overrides },
     squares: overrides.H === undefined ? squares[name] : [overrides.H],
+    replaced: overrides,
   }));
 }
 

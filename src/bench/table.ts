@@ -15,6 +15,7 @@ const fixedColumns: readonly Column[] = [
   { title: 'by', cell: ({ contestant }) => contestant, left: true },
   { title: 'time', cell: ({ seconds }) => (seconds ? formatTime(seconds.median) : '') },
   { title: '±', cell: ({ seconds }) => (seconds ? percent(relativeSpread(seconds), 0) : '') },
+  { title: 'CPU', cell: ({ cpuSeconds }) => (cpuSeconds ? formatTime(cpuSeconds.median) : '') },
   { title: 'GFLOP/s', cell: ({ flopsPerSecond: rate }) => (rate ? giga(rate) : '') },
   { title: 'GB/s', cell: ({ bytesPerSecond: rate }) => (rate ? giga(rate) : '') },
   { title: 'of roofline', cell: ({ rooflineShare: share }) => (share ? percent(share, 1) : '') },

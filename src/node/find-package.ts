@@ -24,13 +24,18 @@ export function findPackage(
   return undefined;
 }
 
-/** The version of the Couplet that this file belongs to, in a checkout or installed. */
+/** The version of the Couplet that this file belongs to. */
 export function coupletVersion(): string {
+  return ownPackage()?.version ?? 'unknown';
+}
+
+/** The Couplet that this file belongs to, in a checkout or installed. */
+export function ownPackage(): InstalledPackage | undefined {
   for (const folder of foldersAbove(here)) {
     const found = readPackage(folder, 'couplet');
-    if (found) return found.version;
+    if (found) return found;
   }
-  return 'unknown';
+  return undefined;
 }
 
 function* foldersAbove(start: string): Generator<string> {

@@ -286,6 +286,12 @@ export class TrainingEngine {
     return `${plan}\n${this.#update.plan}`;
   }
 
+  /** How many dispatches an update from one batch of this shape is. */
+  async dispatchCount(shape: BatchShape): Promise<number> {
+    const { plan } = await this.#trainingPlan(shape);
+    return plan.dispatches.length + this.#update.plan.dispatches.length;
+  }
+
   #trainingPlan({ B, S, T, C }: BatchShape): Promise<StepPlan> {
     const { labelSmoothing, forcing = 'teacher', carriesStates } = this.#options;
     // Of a batch that is only planned the characters are not known yet: room for the longest words.

@@ -7,7 +7,7 @@ import type { Seq2SeqNetwork } from '../../src/nn/seq2seq.ts';
 import { ScratchPool } from '../../src/scheduler/scratch-pool.ts';
 import { sameBits } from '../setup/bits.ts';
 import { expectClose, forwardTolerance } from '../setup/compare.ts';
-import { countCalls } from '../setup/count-calls.ts';
+import { countCalls } from '../../src/bench/watch-calls.ts';
 import {
   batchOfLines,
   decodingNetwork,

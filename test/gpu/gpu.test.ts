@@ -4,7 +4,7 @@ import { DeviceLostError, KernelError, LimitsError } from '../../src/errors.ts';
 import type { Gpu } from '../../src/gpu/gpu.ts';
 import { type ShaderInfo, shaderInfo, shaderNames } from '../../src/gpu/shader.ts';
 import { openGpu } from '../../src/node/open-gpu.ts';
-import { countCalls } from '../setup/count-calls.ts';
+import { countCalls } from '../../src/bench/watch-calls.ts';
 import { testGpu } from '../setup/gpu.ts';
 
 const copy = shaderInfo('copy');

@@ -8,7 +8,7 @@ import { destroyTensor } from '../../src/scheduler/persistent.ts';
 import { ScratchPool } from '../../src/scheduler/scratch-pool.ts';
 import { StepPlan } from '../../src/train/step-plan.ts';
 import { createStepTensors } from '../../src/train/step-tensors.ts';
-import { countCalls } from '../setup/count-calls.ts';
+import { countCalls } from '../../src/bench/watch-calls.ts';
 import { testGpu } from '../setup/gpu.ts';
 import { limitedGpu } from '../setup/limited-gpu.ts';
 import { toyConfig, toyModel } from '../setup/toy.ts';

@@ -3,7 +3,7 @@ import { LimitsError, ShapeError } from '../../src/errors.ts';
 import { ParameterStore } from '../../src/scheduler/parameters.ts';
 import { destroyTensor, partOf, readTensor } from '../../src/scheduler/persistent.ts';
 import { sizeOf, type Tensor } from '../../src/scheduler/tensor.ts';
-import { countCalls } from '../setup/count-calls.ts';
+import { countCalls } from '../../src/bench/watch-calls.ts';
 import { testGpu } from '../setup/gpu.ts';
 import { limitedGpu } from '../setup/limited-gpu.ts';
 import { randomFloats } from '../setup/random.ts';

@@ -6,7 +6,7 @@ import { Plan, submit } from '../../src/scheduler/plan.ts';
 import { ScratchPool } from '../../src/scheduler/scratch-pool.ts';
 import { Tape } from '../../src/scheduler/tape.ts';
 import type { Tensor } from '../../src/scheduler/tensor.ts';
-import { countCalls } from '../setup/count-calls.ts';
+import { countCalls } from '../../src/bench/watch-calls.ts';
 import { testGpu } from '../setup/gpu.ts';
 import { limitedGpu } from '../setup/limited-gpu.ts';
 import { randomFloats } from '../setup/random.ts';

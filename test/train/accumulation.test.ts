@@ -5,7 +5,7 @@ import { fillBatch } from '../../src/data/batches.ts';
 import { ScratchPool } from '../../src/scheduler/scratch-pool.ts';
 import { type EngineOptions, TrainingEngine } from '../../src/train/engine.ts';
 import { expectClose, gradientTolerance } from '../setup/compare.ts';
-import { countCalls } from '../setup/count-calls.ts';
+import { countCalls } from '../../src/bench/watch-calls.ts';
 import { testGpu } from '../setup/gpu.ts';
 import { plainModel, toyConfig, toyModel, toyPairs } from '../setup/toy.ts';
 

@@ -6,7 +6,7 @@ import { expect, test } from 'vitest';
 import { ScratchPool } from '../../src/scheduler/scratch-pool.ts';
 import { TrainingEngine } from '../../src/train/engine.ts';
 import { expectClose } from '../setup/compare.ts';
-import { type CallCounter, countCalls } from '../setup/count-calls.ts';
+import { type CallCounter, countCalls } from '../../src/bench/watch-calls.ts';
 import { loadSpeedModel, seededValues } from '../setup/golden.ts';
 import { batchOf, engineOptionsOf, networkOf } from '../setup/golden-model.ts';
 import { testGpu } from '../setup/gpu.ts';

@@ -9,7 +9,7 @@ import type { ModelType } from '../../src/nn/model-config.ts';
 import { type PartialConfig, resolveConfig } from '../../src/train/config/resolve-config.ts';
 import type { Config } from '../../src/train/config/types.ts';
 import { trainingSet } from '../../src/train/training-set.ts';
-import { countCalls } from '../setup/count-calls.ts';
+import { countCalls } from '../../src/bench/watch-calls.ts';
 import { testGpu } from '../setup/gpu.ts';
 
 const words = ['abc', 'cab', 'bca', 'acb', 'ba', 'caab'];

@@ -17,7 +17,7 @@ import type {
 import { Trainer } from '../../src/train/trainer.ts';
 import { trainingSet } from '../../src/train/training-set.ts';
 import { expectSameBits } from '../setup/bits.ts';
-import { countCalls } from '../setup/count-calls.ts';
+import { countCalls } from '../../src/bench/watch-calls.ts';
 import { testGpu } from '../setup/gpu.ts';
 import { everythingOf, plainModel, toyConfig, toyModel, toyPairs } from '../setup/toy.ts';
 
