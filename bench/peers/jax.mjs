@@ -56,7 +56,7 @@ const works = {
       [uniform([K, M], 1), uniform([K, N], 2)],
       jit((a, b) => np.matmul(np.transpose(a), b)),
     ),
-  softmax: ({ R, N }) =>
+  'softmax, forward': ({ R, N }) =>
     repeated(
       [uniform([R, N], 3)],
       jit((x) => nn.softmax(x, -1)),

@@ -77,8 +77,8 @@ def prepare_training(task):
 
 def prepare_lstm(sizes, backward):
     """One nn.LSTM layer over a sequence, forward, or backward alone (gradients of inputs and weights)."""
-    layer = nn.LSTM(sizes["E"], sizes["H"]).to(DEVICE)
-    x = torch.randn(sizes["T"], sizes["B"], sizes["E"], device=DEVICE, requires_grad=backward)
+    layer = nn.LSTM(sizes["I"], sizes["H"]).to(DEVICE)
+    x = torch.randn(sizes["T"], sizes["B"], sizes["I"], device=DEVICE, requires_grad=backward)
     gradient = torch.randn(sizes["T"], sizes["B"], sizes["H"], device=DEVICE)
     forward = maybe_compiled(layer)
     if not backward:
@@ -112,7 +112,7 @@ WORKS = {
     "matmul NN": lambda sizes: prepare_matmul(sizes, False, False),
     "matmul NT": lambda sizes: prepare_matmul(sizes, False, True),
     "matmul TN": lambda sizes: prepare_matmul(sizes, True, False),
-    "softmax": prepare_softmax,
+    "softmax, forward": prepare_softmax,
     "lstm layer, forward": lambda sizes: prepare_lstm(sizes, False),
     "lstm layer, backward": lambda sizes: prepare_lstm(sizes, True),
 }

@@ -45,7 +45,7 @@ const works = {
   'matmul NN': ({ M, K, N }) => product(uniform([M, K], 1), uniform([K, N], 2), false, false),
   'matmul NT': ({ M, K, N }) => product(uniform([M, K], 1), uniform([N, K], 2), false, true),
   'matmul TN': ({ M, K, N }) => product(uniform([K, M], 1), uniform([K, N], 2), true, false),
-  softmax({ R, N }) {
+  'softmax, forward'({ R, N }) {
     const x = uniform([R, N], 3);
     return repeated([x], () => tf.softmax(x));
   },

@@ -27,19 +27,25 @@ export interface BenchResult {
   readonly rows: readonly BenchRow[];
 }
 
+interface ChosenBenches {
+  readonly chosen: readonly Bench[];
+  /** As `BenchContext.parts`. */
+  readonly parts: readonly string[];
+}
+
 /** The names of all benches, in the order in which they run. */
 export const benchNames: readonly string[] = benches.map(({ name }) => name);
 
 /** @throws UsageError where a name or a size is not known */
 export async function bench(gpu: Gpu, options: BenchOptions = {}): Promise<BenchResult> {
-  const chosen = chooseBenches(options.names ?? []);
+  const { chosen, parts } = chooseBenches(options.names ?? []);
   const sizes = parseSizes(options.sizes, gpu.software);
   const measure = options.measure ?? {};
   const roofline = await measureRoofline(gpu, measure);
   const subjects = [{ name: 'couplet', gpu, roofline }];
   const rows = await runBenches(
     chosen,
-    { subjects, peers: [], sizes, measure },
+    { subjects, peers: [], sizes, measure, parts },
     {
       ...(options.onStart && { starts: options.onStart }),
       ...(options.onRows && { ends: options.onRows }),
@@ -49,18 +55,22 @@ export async function bench(gpu: Gpu, options: BenchOptions = {}): Promise<Bench
 }
 
 /**
- * In the registry's order; all standard ones where none is named.
+ * In the registry's order; all standard ones where none is named. Parts that are named (`tiny` of `train`) choose their
+ * bench, which then runs these alone.
  *
- * @throws UsageError for a name that no bench has
+ * @throws UsageError for a name that no bench and no part has
  */
-export function chooseBenches(names: readonly string[]): readonly Bench[] {
-  const known = benches.map(({ name }) => name);
+export function chooseBenches(names: readonly string[]): ChosenBenches {
+  const known = benches.flatMap(({ name, parts = [] }) => [name, ...parts]);
   for (const name of names) {
     if (known.includes(name)) continue;
     const meant = nearest(name, known);
     const hint = meant === undefined ? `there are ${known.join(', ')}` : `did you mean ${meant}?`;
     throw new UsageError(`there is no benchmark '${name}': ${hint}; see couplet bench --help`);
   }
-  if (names.length === 0) return benches.filter(({ onRequest }) => !onRequest);
-  return benches.filter(({ name }) => names.includes(name));
+  if (names.length === 0) return { chosen: benches.filter(({ onRequest }) => !onRequest), parts: [] };
+  return {
+    chosen: benches.filter(({ name, parts = [] }) => [name, ...parts].some((one) => names.includes(one))),
+    parts: benches.flatMap(({ parts = [] }) => parts.filter((part) => names.includes(part))),
+  };
 }

@@ -10,8 +10,9 @@ export function deviceContestant(
   name: string,
   gpu: Gpu,
   plans: readonly Plan[],
-  options: { readonly wall?: boolean } = {},
+  options: { readonly wall?: boolean; readonly cpuSeconds?: () => number } = {},
 ): Contestant {
+  const cpu = options.cpuSeconds && { cpuSeconds: options.cpuSeconds };
   const encode = (encoder: GPUCommandEncoder, repeats: number, writes?: GPUComputePassTimestampWrites) => {
     const pass = encoder.beginComputePass({ label: name, ...(writes && { timestampWrites: writes }) });
     for (let repeat = 0; repeat < repeats; repeat++) for (const plan of plans) plan.encode(pass);
@@ -21,6 +22,7 @@ export function deviceContestant(
     return {
       name,
       clock: 'wall',
+      ...cpu,
       async run(repeats) {
         const start = performance.now();
         const encoder = gpu.device.createCommandEncoder({ label: name });
@@ -37,6 +39,7 @@ export function deviceContestant(
   return {
     name,
     clock: 'timestamps',
+    ...cpu,
     async run(repeats) {
       const encoder = gpu.device.createCommandEncoder({ label: name });
       encode(encoder, repeats, {

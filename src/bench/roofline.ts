@@ -12,11 +12,11 @@ export function rooflineSeconds(
   return Math.max(flops / flopsPerSecond, bytes / bytesPerSecond);
 }
 
-/** What a row says of work that took so long. */
+/** What a row says of work that took so long; of a peer, which may run on something else, no share of the roofline. */
 export function rated(
   work: { readonly flops: number; readonly bytes: number },
   seconds: number,
-  roofline: Roofline,
+  roofline: Roofline | undefined,
 ): Pick<BenchRow, 'flops' | 'bytes' | 'flopsPerSecond' | 'bytesPerSecond' | 'rooflineShare'> {
   const { flops, bytes } = work;
   return {
@@ -24,6 +24,6 @@ export function rated(
     bytes,
     flopsPerSecond: flops / seconds,
     bytesPerSecond: bytes / seconds,
-    rooflineShare: rooflineSeconds(work, roofline) / seconds,
+    ...(roofline && { rooflineShare: rooflineSeconds(work, roofline) / seconds }),
   };
 }

@@ -7,6 +7,7 @@ import { TrainingEngine } from '../train/engine.ts';
 import { batchOf, type Configuration, modelOf } from './configurations.ts';
 
 export const learningRate = 1e-3;
+export const weightSeed = 1;
 
 export interface TrainingStep {
   readonly network: Seq2SeqNetwork;
@@ -23,7 +24,7 @@ export interface TrainingStep {
 export async function createTrainingStep(gpu: Gpu, configuration: Configuration): Promise<TrainingStep> {
   const { V } = configuration.sizes;
   const network = new Seq2SeqNetwork(gpu, modelOf(configuration), { source: V, target: V });
-  network.initialize(1);
+  network.initialize(weightSeed);
   const engine = await TrainingEngine.create(gpu, network, new ScratchPool(gpu), {
     optimizer: { optimizer: 'adam', momentum: 0, adam_betas: [0.9, 0.999], eps: 1e-8, weight_decay: 0 },
     labelSmoothing: 0,

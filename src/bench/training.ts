@@ -3,6 +3,7 @@
  * Peers train the same model from the same weights on the same batch; their first losses must be ours.
  */
 import type { AdapterReport } from '../gpu/adapter-report.ts';
+import { askPeers } from './ask-peers.ts';
 import type { Bench, BenchCase, BenchContext, PeerContestant } from './bench.ts';
 import { type Configuration, configurations, resized, stepFlops } from './configurations.ts';
 import { dryTraining } from './dry-training.ts';
@@ -75,7 +76,7 @@ async function runTraining(configuration: Configuration, context: BenchContext):
   const prepared: PreparedTraining[] = [];
   const racing: Contestant[] = [];
   const details = new Map<string, { figures?: Figures; error?: number }>();
-  const wrong: BenchRow[] = [];
+  const left: BenchRow[] = [];
   try {
     for (const { name: contestant, gpu, open } of context.subjects) {
       // First, so that nothing of it has been compiled yet.
@@ -88,12 +89,11 @@ async function runTraining(configuration: Configuration, context: BenchContext):
       });
     }
     const { task, losses, step } = prepared[0]!;
-    for (const peer of context.peers) {
-      const contestant = await peer.contestant({ ...work, training: task });
-      if (!contestant) continue;
+    const { contestants, failures } = await askPeers(context.peers, { ...work, training: task });
+    for (const contestant of contestants) {
       const error = relativeError(contestant.losses ?? [], losses);
       if (error > contestant.lossTolerance) {
-        wrong.push({
+        left.push({
           ...work,
           contestant: contestant.name,
           outcome: 'wrong',
@@ -114,7 +114,7 @@ async function runTraining(configuration: Configuration, context: BenchContext):
       const speed = rowOf(one, configuration, least, context);
       return { ...work, ...detail, ...speed, figures: { ...speed.figures, ...figures } };
     });
-    return [...rows, ...wrong];
+    return [...rows, ...left, ...failures];
   } finally {
     for (const contestant of racing) contestant.dispose?.();
     for (const { step } of prepared) step.dispose();
@@ -156,7 +156,7 @@ function rowOf(
     seconds,
     ...(cpuSeconds && { cpuSeconds }),
     repeats,
-    ...(subject ? rated(least, median, subject.roofline) : { flopsPerSecond: least.flops / median }),
+    ...rated(least, median, subject?.roofline),
     figures: { 'steps/s': 1 / median, 'tokens/s': (B * (S + T)) / median },
   };
 }

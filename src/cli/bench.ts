@@ -1,8 +1,9 @@
 /** `couplet bench`: how fast this device runs each kernel and whole steps, and how fast it could at most. */
 import { existsSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import type { Peer, Subject } from '../bench/bench.ts';
+import type { Subject } from '../bench/bench.ts';
 import { chooseBenches } from '../bench/bench-device.ts';
+import { compareRows, formatComparisons } from '../bench/compare.ts';
 import { measureRoofline } from '../bench/measure-roofline.ts';
 import { benches } from '../bench/registry.ts';
 import type { BenchReport, BenchRow } from '../bench/report.ts';
@@ -11,15 +12,19 @@ import { parseSizes } from '../bench/sizes.ts';
 import { formatRoofline, formatTable } from '../bench/table.ts';
 import { UsageError } from '../errors.ts';
 import { writeFileAtomic } from '../node/atomic-files.ts';
+import { type OpenedPeers, openPeers } from '../node/bench-peers.ts';
 import { coupletVersion, findPackage } from '../node/find-package.ts';
-import { openGpu } from '../node/open-gpu.ts';
+import { openGpu, wantedAdapter } from '../node/open-gpu.ts';
 import { adapterOption, command, tuneOption } from './arguments.ts';
 import { formatSeconds } from './progress.ts';
 import { openDevice, say } from './session.ts';
 
 export const benchCommand = command({
   name: 'bench',
-  names: { name: 'NAME', help: `Which benchmarks; all but those marked * if none is named` },
+  names: {
+    name: 'NAME',
+    help: `Which benchmarks; all but those marked * if none is named; of train also a model`,
+  },
   summary: 'Measure kernels and whole steps, and how near they come to what the device can do',
   details: `${benches.map(({ name, summary, onRequest }) => `  ${(onRequest ? `${name} *` : name).padEnd(18)}${summary}`).join('\n')}
 
@@ -42,33 +47,37 @@ what the columns mean.`,
     { line: 'bench' },
     { line: 'bench matmul softmax --sizes paper,H=1024' },
     { line: 'bench lstm --sizes B=32,H=128 --fast --json lstm.json' },
+    { line: 'bench train tiny small --peers', note: 'two of the five models, beside other libraries' },
   ],
   async run(_, { json, sizes: sizesText, peers: withPeers, fast, tune, adapter }, __, names) {
-    const chosen = chooseBenches(names);
+    const { chosen, parts } = chooseBenches(names);
     // Mistakes show before a device is opened.
     parseSizes(sizesText, true);
     if (json !== undefined) checkFile(json);
     const started = performance.now();
     const seconds = () => (performance.now() - started) / 1000;
+    using opened = withPeers ? await openPeers({ adapter: wantedAdapter(adapter), fast }) : undefined;
+    const { peers, missing } = opened ?? noPeers;
     using gpu = await openDevice(adapter, false, tune);
-    using fastGpu = fast
-      ? await openGpu({ fast, tune: gpu.tuning ?? 'rule', ...(adapter !== undefined && { adapter }) })
-      : undefined;
+    const open = (fast: boolean) =>
+      openGpu({ fast, tune: gpu.tuning ?? 'rule', ...(adapter !== undefined && { adapter }) });
+    using fastGpu = fast ? await open(true) : undefined;
+    for (const { name, version, device } of peers) say(`peer: ${name} ${version} on ${device}`);
+    for (const line of missing) say(line);
     const sizes = parseSizes(sizesText, gpu.software);
     const subjects: Subject[] = [];
     for (const [name, device] of [['couplet', gpu] as const, ['couplet --fast', fastGpu] as const]) {
       if (!device) continue;
       const roofline = await measureRoofline(device);
       say(`${name}: ${formatRoofline(roofline)}`);
-      subjects.push({ name, gpu: device, roofline });
+      subjects.push({ name, gpu: device, roofline, open: () => open(device === fastGpu) });
     }
-    const peers = withPeers ? await loadPeers() : [];
     const begun = seconds();
     const rows: BenchRow[] = [];
     const tables = new Map<string, BenchRow[]>();
     await runBenches(
       chosen,
-      { subjects, peers, sizes, measure: {} },
+      { subjects, peers, sizes, measure: {}, parts, cpuSeconds: ownCpuSeconds },
       {
         starts({ bench, title, done, cases }) {
           const left =
@@ -81,10 +90,11 @@ what the columns mean.`,
         },
       },
     );
-    for (const peer of peers) peer.dispose();
-    process.stdout.write(
-      `${[...tables.values()].map((table) => formatTable(table).join('\n')).join('\n\n')}\n`,
-    );
+    const isOurs = (name: string) => subjects.some((subject) => subject.name === name);
+    const comparisons = compareRows(rows, isOurs);
+    const blocks = [...tables.values()].map((table) => formatTable(table));
+    if (comparisons.length > 0) blocks.push(formatComparisons(comparisons));
+    process.stdout.write(`${blocks.map((lines) => lines.join('\n')).join('\n\n')}\n`);
     if (json !== undefined) {
       const report: BenchReport = {
         format: 'couplet-bench/1',
@@ -94,16 +104,21 @@ what the columns mean.`,
           couplet: coupletVersion(),
           node: process.version,
           webgpu: findPackage('webgpu')?.version ?? 'unknown',
+          ...Object.fromEntries(peers.map(({ name, version, device }) => [name, `${version}, on ${device}`])),
         },
         devices: subjects.map(({ name, gpu: device, roofline }) => {
           return { contestant: name, adapter: device.report, roofline };
         }),
         seconds: seconds(),
         rows,
+        ...(peers.length > 0 && { comparisons }),
       };
       await writeFileAtomic(json, `${JSON.stringify(report, null, 2)}\n`);
     }
-    if (rows.some(({ outcome }) => outcome === 'wrong' || outcome === 'failed')) process.exitCode = 1;
+    // A peer that fails is its own affair; one that learns something else is ours as well.
+    const isBad = ({ outcome, contestant }: BenchRow) =>
+      outcome === 'wrong' || (outcome === 'failed' && isOurs(contestant));
+    if (rows.some(isBad)) process.exitCode = 1;
   },
 });
 
@@ -116,6 +131,10 @@ function checkFile(json: string): void {
   }
 }
 
-async function loadPeers(): Promise<readonly Peer[]> {
-  throw new UsageError('--peers: no peers are there');
+const noPeers: Pick<OpenedPeers, 'peers' | 'missing'> = { peers: [], missing: [] };
+
+/** Of all threads of this process: on a software adapter also those that run the kernels. */
+function ownCpuSeconds(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1e6;
 }

@@ -19,6 +19,8 @@ export interface OpenedPeers {
   readonly peers: readonly RunningPeer[];
   /** Peers that are not there, and why. */
   readonly missing: readonly string[];
+  /** Ends them. */
+  [Symbol.dispose](): void;
 }
 
 const standardLossTolerance = 1e-4;
@@ -35,6 +37,9 @@ export async function openPeers(options: {
   const folder = peersFolder();
   const peers: RunningPeer[] = [];
   const missing: string[] = [];
+  const dispose = () => {
+    for (const peer of peers) peer.dispose();
+  };
   const env = { COUPLET_ADAPTER: options.adapter, COUPLET_FAST: options.fast ? '1' : '0' };
   const start = (command: string, args: readonly string[]) =>
     PeerProcess.start({ command, args, cwd: folder, env });
@@ -53,9 +58,9 @@ export async function openPeers(options: {
       const why = error instanceof Error ? error.message.split('\n').at(-1) : String(error);
       missing.push(`PyTorch is left out: ${why} (COUPLET_PYTHON names a Python that has it)`);
     }
-    return { peers, missing };
+    return { peers, missing, [Symbol.dispose]: dispose };
   } catch (error) {
-    for (const peer of peers) peer.dispose();
+    dispose();
     throw error;
   }
 }

@@ -7,6 +7,7 @@ import { ScratchPool } from '../../scheduler/scratch-pool.ts';
 import { type Dispatch, Tape } from '../../scheduler/tape.ts';
 import { type Storage, Tensor } from '../../scheduler/tensor.ts';
 import { gradientTolerance, valueTolerance } from '../../self-test/test-case.ts';
+import { askPeers } from '../ask-peers.ts';
 import type { BenchContext, Subject } from '../bench.ts';
 import { deviceContestant } from '../device-contestant.ts';
 import { type Contestant, measure } from '../measure.ts';
@@ -48,25 +49,29 @@ export async function runKernel(
       if (samples.length === 0) throw new Error(`${title}: nothing to check it by`);
       const tolerance = direction === 'forward' ? valueTolerance : gradientTolerance;
       const errors = new Map<string, number>();
+      const { contestants: peers, failures } = await askPeers(context.peers, row);
+      // Peers have the host's clock alone: then we are timed by it too, and our encoding counts as theirs does.
+      const wall = peers.length > 0;
+      const { cpuSeconds: cpu } = context;
       for (const { subject, plans, tensors } of prepared) {
         const { name, gpu } = subject;
         const { tensor, error } = await worstSample(gpu, tensors, samples);
         errors.set(name, error);
         if (error <= tolerance) {
-          racing.push(deviceContestant(name, gpu, [plans[direction]]));
+          racing.push(
+            deviceContestant(name, gpu, [plans[direction]], { wall, ...(cpu && { cpuSeconds: cpu }) }),
+          );
           continue;
         }
         const message = `${tensor} is off by ${error.toExponential(1)} of its scale, allowed are ${tolerance}`;
         rows.push({ ...row, contestant: name, outcome: 'wrong', error, message });
       }
-      for (const peer of context.peers) {
-        const contestant = await peer.contestant(row);
-        if (contestant) racing.push(contestant);
-      }
+      racing.push(...peers);
       contestants.push(...racing);
-      for (const { contestant, seconds, repeats } of await measure(racing, context.measure)) {
+      rows.push(...failures);
+      for (const { contestant, seconds, cpuSeconds, repeats } of await measure(racing, context.measure)) {
         const { name, clock } = contestant;
-        const subject = context.subjects.find((other) => other.name === name) ?? context.subjects[0]!;
+        const subject = context.subjects.find((other) => other.name === name);
         const error = errors.get(name);
         rows.push({
           ...row,
@@ -75,8 +80,9 @@ export async function runKernel(
           ...(error !== undefined && { error }),
           clock,
           seconds,
+          ...(cpuSeconds && { cpuSeconds }),
           repeats,
-          ...rated(work, seconds.median, subject.roofline),
+          ...rated(work, seconds.median, subject?.roofline),
         });
       }
     }
