@@ -21,7 +21,7 @@ export interface SizeSet {
   /** Sides of square matrices to multiply. */
   readonly squares: readonly number[];
   /** What the command line put in place of the name's own; whole steps, whose sizes have names too, take these. */
-  readonly replaced: Partial<Dimensions>;
+  readonly replaced?: Partial<Dimensions>;
 }
 
 export const namedSizes = {

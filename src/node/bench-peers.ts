@@ -34,7 +34,7 @@ export async function openPeers(options: {
   readonly adapter: string;
   readonly fast: boolean;
 }): Promise<OpenedPeers> {
-  const folder = peersFolder();
+  const folder = peersFolder(ownPackage()?.folder);
   const peers: RunningPeer[] = [];
   const missing: string[] = [];
   const dispose = () => {
@@ -65,9 +65,12 @@ export async function openPeers(options: {
   }
 }
 
-/** @throws UsageError where they are not there, or not installed */
-function peersFolder(): string {
-  const root = ownPackage()?.folder;
+/**
+ * Where the programs lie in a checkout or package.
+ *
+ * @throws UsageError where they are not there, or not installed
+ */
+export function peersFolder(root: string | undefined): string {
   const folder = join(root ?? '', 'bench', 'peers');
   if (root === undefined || !existsSync(folder)) {
     throw new UsageError(

@@ -45,9 +45,29 @@ test('measures what is named and writes it down', async () => {
   }
 });
 
+test('whole training steps: a configuration by name, at sizes of ones own', async () => {
+  const sizes = { B: 3, S: 4, T: 5, E: 8, H: 8, V: 20 };
+  const words = Object.entries(sizes).map(([letter, value]) => `${letter}=${value}`);
+  const args = ['bench', 'medium', '--sizes', words.join(), '--json', 'steps.json'];
+  const { code, stdout, stderr } = await couplet(args, { cwd });
+  expect(code, stderr).toBe(0);
+  expect(stdout.trim().split('\n')).toHaveLength(2);
+  const [row, ...others] = JSON.parse(readFileSync(join(cwd, 'steps.json'), 'utf8')).rows;
+  expect(others).toEqual([]);
+  expect(row).toMatchObject({ bench: 'train', title: 'medium*', sizes: { ...sizes, L: 2 }, outcome: 'ok' });
+  const { figures, seconds } = row;
+  expect(figures).toMatchObject({ submits: 1, 'objects made': 0 });
+  expect(figures.dispatches).toBeGreaterThan(50);
+  expect(figures['MiB peak']).toBeGreaterThan(0);
+  expect(figures['MiB planned'] / figures['MiB peak']).toBeCloseTo(1, 1);
+  expect(figures['tokens/s'] * seconds.median).toBeCloseTo(3 * (4 + 5), 6);
+  expect(figures['s to first step']).toBeGreaterThan(0);
+});
+
 test.each([
   [['sofmax'], "there is no benchmark 'sofmax': did you mean softmax?; see couplet bench --help"],
   [['matmul', 'x'], "there is no benchmark 'x': there are matmul, linear"],
+  [['train', 'tniy'], "there is no benchmark 'tniy': did you mean tiny?"],
   [['--sizes', 'huge'], "--sizes: there are no sizes 'huge'"],
   [['--sizes', 'H=x'], "--sizes: 'H=x' should be a whole number from 1 to 16777216"],
   [['--sizes'], '--sizes needs a value'],

@@ -51,16 +51,14 @@ export async function runKernel(
       const errors = new Map<string, number>();
       const { contestants: peers, failures } = await askPeers(context.peers, row);
       // Peers have the host's clock alone: then we are timed by it too, and our encoding counts as theirs does.
-      const wall = peers.length > 0;
-      const { cpuSeconds: cpu } = context;
+      const cpu = context.cpuSeconds && { cpuSeconds: context.cpuSeconds };
+      const timing = peers.length > 0 ? { wall: true, ...cpu } : {};
       for (const { subject, plans, tensors } of prepared) {
         const { name, gpu } = subject;
         const { tensor, error } = await worstSample(gpu, tensors, samples);
         errors.set(name, error);
         if (error <= tolerance) {
-          racing.push(
-            deviceContestant(name, gpu, [plans[direction]], { wall, ...(cpu && { cpuSeconds: cpu }) }),
-          );
+          racing.push(deviceContestant(name, gpu, [plans[direction]], timing));
           continue;
         }
         const message = `${tensor} is off by ${error.toExponential(1)} of its scale, allowed are ${tolerance}`;
