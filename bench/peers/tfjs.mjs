@@ -2,8 +2,8 @@
  * TensorFlow.js on its WebGPU backend: `node bench/peers/tfjs.mjs`, spoken to by `protocol.mjs`. Training steps are in
  * `tfjs-model.mjs`. Data stays on the GPU; a result is read once at the end of a turn, which also waits for it.
  *
- * Its settings: `unroll`, its submit batch and its matmul flags were tried out (bench/README.md has the figures); what is
- * set here was the fastest or no slower than its default.
+ * Its settings were tried out, see docs/bench.md: what is set here was the fastest that was seen. `TFJS_FLAGS=FLAG=VALUE,…`
+ * sets others.
  */
 import { countCalls, report } from './device.mjs'; // First: its backend looks for WebGPU when it is imported.
 import { serve } from './protocol.mjs';
@@ -12,10 +12,8 @@ import { prepareTraining } from './tfjs-model.mjs';
 const tf = await import('@tensorflow/tfjs-core');
 await import('@tensorflow/tfjs-backend-cpu'); // Takes the few-element tensors that the WebGPU backend hands over.
 await import('@tensorflow/tfjs-backend-webgpu');
-for (const setting of (process.env.TFJS_FLAGS ?? '').split(',').filter(Boolean)) {
-  const [flag, value] = setting.split('=');
-  tf.env().set(flag, JSON.parse(value));
-}
+const given = (process.env.TFJS_FLAGS ?? '').split(',').filter(Boolean);
+for (const [flag, value] of given.map((setting) => setting.split('='))) tf.env().set(flag, JSON.parse(value));
 if (!(await tf.setBackend('webgpu'))) throw new Error('TensorFlow.js did not start its WebGPU backend');
 await tf.ready();
 
@@ -55,10 +53,17 @@ function product(a, b, transposeA, transposeB) {
   return repeated([a, b], () => tf.matMul(a, b, transposeA, transposeB));
 }
 
+/** Its own choice (-1), but for small layers its kernel for small results (3), which it leaves too early. */
+function matmulProgram(training) {
+  return training && training.configuration.sizes.H <= 64 ? 3 : -1;
+}
+
 await serve({
   hello: { name: 'TensorFlow.js', version: tf.version_core, device: report.name },
   async prepare({ title, sizes, training }) {
-    const prepared = training ? await prepareTraining(tf, training) : works[title]?.(sizes);
+    if (given.length === 0) tf.env().set('WEBGPU_MATMUL_PROGRAM_TYPE', matmulProgram(training));
+    if (training) return await prepareTraining(tf, training); // which says losses, and so compiles
+    const prepared = works[title]?.(sizes);
     await prepared?.run(1); // compiles
     return prepared;
   },
