@@ -77,27 +77,9 @@ what the columns mean.`,
     const measure = gpu.software && peers.length > 0 ? { minTurns: 3 } : {};
     const rows: BenchRow[] = [];
     const tables = new Map<string, BenchRow[]>();
-    await runBenches(
-      chosen,
-      { subjects, peers, sizes, measure, parts, cpuSeconds: ownCpuSeconds },
-      {
-        starts({ bench, title, done, cases }) {
-          const left =
-            done > 0 ? `  ETA ${formatSeconds(((seconds() - begun) * (cases - done)) / done)}` : '';
-          say(`${formatSeconds(seconds())}  ${done + 1}/${cases}  ${bench.name}: ${title}${left}`);
-        },
-        ends(found) {
-          rows.push(...found);
-          for (const row of found) tables.set(row.bench, [...(tables.get(row.bench) ?? []), row]);
-        },
-      },
-    );
     const isOurs = (name: string) => subjects.some((subject) => subject.name === name);
-    const comparisons = compareRows(rows, isOurs);
-    const blocks = [...tables.values()].map((table) => formatTable(table));
-    if (comparisons.length > 0) blocks.push(formatComparisons(comparisons));
-    process.stdout.write(`${blocks.map((lines) => lines.join('\n')).join('\n\n')}\n`);
-    if (json !== undefined) {
+    /** Written anew after each case: what a long run has found is not lost when it is stopped. */
+    const save = async (file: string) => {
       const report: BenchReport = {
         format: 'couplet-bench/1',
         date: new Date().toISOString(),
@@ -113,10 +95,32 @@ what the columns mean.`,
         }),
         seconds: seconds(),
         rows,
-        ...(peers.length > 0 && { comparisons }),
+        ...(peers.length > 0 && { comparisons: compareRows(rows, isOurs) }),
       };
-      await writeFileAtomic(json, `${JSON.stringify(report, null, 2)}\n`);
-    }
+      await writeFileAtomic(file, `${JSON.stringify(report, null, 2)}\n`);
+    };
+    let saved = Promise.resolve();
+    await runBenches(
+      chosen,
+      { subjects, peers, sizes, measure, parts, cpuSeconds: ownCpuSeconds },
+      {
+        starts({ bench, title, done, cases }) {
+          const left =
+            done > 0 ? `  ETA ${formatSeconds(((seconds() - begun) * (cases - done)) / done)}` : '';
+          say(`${formatSeconds(seconds())}  ${done + 1}/${cases}  ${bench.name}: ${title}${left}`);
+        },
+        ends(found) {
+          rows.push(...found);
+          for (const row of found) tables.set(row.bench, [...(tables.get(row.bench) ?? []), row]);
+          if (json !== undefined) saved = saved.then(() => save(json));
+        },
+      },
+    );
+    const comparisons = compareRows(rows, isOurs);
+    const blocks = [...tables.values()].map((table) => formatTable(table));
+    if (comparisons.length > 0) blocks.push(formatComparisons(comparisons));
+    process.stdout.write(`${blocks.map((lines) => lines.join('\n')).join('\n\n')}\n`);
+    await saved;
     // A peer that fails is its own affair; one that learns something else is ours as well.
     const isBad = ({ outcome, contestant }: BenchRow) =>
       outcome === 'wrong' || (outcome === 'failed' && isOurs(contestant));
