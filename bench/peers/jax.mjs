@@ -21,16 +21,15 @@ function uniform([rows, columns], seed) {
   return np.array(values, { shape: [rows, columns] });
 }
 
-/** `repeats` runs on the same operands, the last one waited for: its queue runs them in order. */
+/** `repeats` runs on the same operands. */
 function repeated(operands, compiled) {
   const run = async (repeats) => {
-    let last;
-    for (let i = 0; i < repeats; i++) {
-      last?.dispose();
-      last = compiled(...operands.map((operand) => operand.ref));
-    }
-    await blockUntilReady(last);
-    last.dispose();
+    // It is lazy: what is disposed before it was submitted is never computed. All results live until all are there.
+    const results = Array.from({ length: repeats }, () =>
+      compiled(...operands.map((operand) => operand.ref)),
+    );
+    for (const result of results) await blockUntilReady(result);
+    for (const result of results) result.dispose();
   };
   const release = () => {
     for (const operand of operands) operand.dispose();

@@ -51,7 +51,8 @@ export async function openPeers(options: {
     try {
       const first = await start(python, ['pytorch.py', 'eager']);
       peers.push(peerOf(first));
-      for (const mode of (first.hello.modes as string[]).filter((one) => one !== 'eager')) {
+      const wanted = process.env.COUPLET_PYTORCH_MODES?.split(',') ?? (first.hello.modes as string[]);
+      for (const mode of wanted.filter((one) => one !== 'eager')) {
         peers.push(peerOf(await start(python, ['pytorch.py', mode])));
       }
     } catch (error) {
