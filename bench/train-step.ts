@@ -1,7 +1,7 @@
 /**
  * The `small` training step: LSTM encoder–decoder, dot attention, B 64, S = T = 20, E = H = 256, V 2000, Adam. Prints
- * the median of the steps' milliseconds and of the CPU's, which on a software adapter is what they cost whatever else runs;
- * `bench/peers/pytorch_step.py` is the same step in PyTorch. `steps=N precision=f32|mixed`.
+ * the median of the steps' milliseconds and of the CPU's, which on a software adapter is what they cost whatever else runs.
+ * `steps=N precision=f32|mixed`; `couplet bench small --peers` has the same step in float32 beside other libraries.
  */
 import type { Batch } from '../src/data/batches.ts';
 import { resolveModelConfig } from '../src/nn/model-config.ts';
