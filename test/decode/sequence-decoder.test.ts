@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { countCalls } from '../../src/bench/watch-calls.ts';
 import { BEGIN_ID, END_ID, PAD_ID } from '../../src/data/special-tokens.ts';
 import { type Hypothesis, SequenceDecoder } from '../../src/decode/sequence-decoder.ts';
 import type { DeepPartial } from '../../src/nn/config/spec.ts';
@@ -7,7 +8,6 @@ import type { Seq2SeqNetwork } from '../../src/nn/seq2seq.ts';
 import { ScratchPool } from '../../src/scheduler/scratch-pool.ts';
 import { sameBits } from '../setup/bits.ts';
 import { expectClose, forwardTolerance } from '../setup/compare.ts';
-import { countCalls } from '../../src/bench/watch-calls.ts';
 import {
   batchOfLines,
   decodingNetwork,

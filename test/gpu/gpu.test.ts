@@ -1,10 +1,10 @@
 /** Nothing fails in silence: what a shader or a command does wrong comes out as an error that says where. */
 import { afterEach, describe, expect, test } from 'vitest';
+import { countCalls } from '../../src/bench/watch-calls.ts';
 import { DeviceLostError, KernelError, LimitsError } from '../../src/errors.ts';
 import type { Gpu } from '../../src/gpu/gpu.ts';
 import { type ShaderInfo, shaderInfo, shaderNames } from '../../src/gpu/shader.ts';
 import { openGpu } from '../../src/node/open-gpu.ts';
-import { countCalls } from '../../src/bench/watch-calls.ts';
 import { testGpu } from '../setup/gpu.ts';
 
 const copy = shaderInfo('copy');

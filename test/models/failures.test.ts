@@ -1,5 +1,6 @@
 /** What fails frees what it had made on the device: a page that goes on with another model or batch has its memory. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { countCalls } from '../../src/bench/watch-calls.ts';
 import { DecodeSession } from '../../src/decode/session.ts';
 import { CheckpointError, LimitsError } from '../../src/errors.ts';
 import type { Gpu } from '../../src/gpu/gpu.ts';
@@ -8,7 +9,6 @@ import { destroyTensor } from '../../src/scheduler/persistent.ts';
 import { ScratchPool } from '../../src/scheduler/scratch-pool.ts';
 import { StepPlan } from '../../src/train/step-plan.ts';
 import { createStepTensors } from '../../src/train/step-tensors.ts';
-import { countCalls } from '../../src/bench/watch-calls.ts';
 import { testGpu } from '../setup/gpu.ts';
 import { limitedGpu } from '../setup/limited-gpu.ts';
 import { toyConfig, toyModel } from '../setup/toy.ts';

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
+import { countCalls } from '../../src/bench/watch-calls.ts';
 import { LimitsError, ShapeError } from '../../src/errors.ts';
 import { ParameterStore } from '../../src/scheduler/parameters.ts';
 import { destroyTensor, partOf, readTensor } from '../../src/scheduler/persistent.ts';
 import { sizeOf, type Tensor } from '../../src/scheduler/tensor.ts';
-import { countCalls } from '../../src/bench/watch-calls.ts';
 import { testGpu } from '../setup/gpu.ts';
 import { limitedGpu } from '../setup/limited-gpu.ts';
 import { randomFloats } from '../setup/random.ts';

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { countCalls } from '../../src/bench/watch-calls.ts';
 import { DisposedError, LimitsError } from '../../src/errors.ts';
 import { linear } from '../../src/ops/matmul.ts';
 import { persistentTensor, readTensor, writeTensor } from '../../src/scheduler/persistent.ts';
@@ -6,7 +7,6 @@ import { Plan, submit } from '../../src/scheduler/plan.ts';
 import { ScratchPool } from '../../src/scheduler/scratch-pool.ts';
 import { Tape } from '../../src/scheduler/tape.ts';
 import type { Tensor } from '../../src/scheduler/tensor.ts';
-import { countCalls } from '../../src/bench/watch-calls.ts';
 import { testGpu } from '../setup/gpu.ts';
 import { limitedGpu } from '../setup/limited-gpu.ts';
 import { randomFloats } from '../setup/random.ts';

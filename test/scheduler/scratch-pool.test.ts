@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
+import { countCalls } from '../../src/bench/watch-calls.ts';
 import { LimitsError } from '../../src/errors.ts';
 import { ScratchPool } from '../../src/scheduler/scratch-pool.ts';
-import { countCalls } from '../../src/bench/watch-calls.ts';
 import { testGpu } from '../setup/gpu.ts';
 
 test('plans share buffers: the smallest that is large enough, each once a plan', async () => {

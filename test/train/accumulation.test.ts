@@ -1,11 +1,11 @@
 /** `batch_multiplier`: the gradients of several micro-batches weigh as those of one large batch would. */
 import { describe, expect, test } from 'vitest';
+import { countCalls } from '../../src/bench/watch-calls.ts';
 import type { Batch } from '../../src/data/batches.ts';
 import { fillBatch } from '../../src/data/batches.ts';
 import { ScratchPool } from '../../src/scheduler/scratch-pool.ts';
 import { type EngineOptions, TrainingEngine } from '../../src/train/engine.ts';
 import { expectClose, gradientTolerance } from '../setup/compare.ts';
-import { countCalls } from '../../src/bench/watch-calls.ts';
 import { testGpu } from '../setup/gpu.ts';
 import { plainModel, toyConfig, toyModel, toyPairs } from '../setup/toy.ts';
 

@@ -3,10 +3,10 @@
  * E = H = 256, V 2000, Adam. What a training step asks of WebGPU is counted call by call, and its losses are PyTorch's.
  */
 import { expect, test } from 'vitest';
+import { type CallCounter, countCalls } from '../../src/bench/watch-calls.ts';
 import { ScratchPool } from '../../src/scheduler/scratch-pool.ts';
 import { TrainingEngine } from '../../src/train/engine.ts';
 import { expectClose } from '../setup/compare.ts';
-import { type CallCounter, countCalls } from '../../src/bench/watch-calls.ts';
 import { loadSpeedModel, seededValues } from '../setup/golden.ts';
 import { batchOf, engineOptionsOf, networkOf } from '../setup/golden-model.ts';
 import { testGpu } from '../setup/gpu.ts';

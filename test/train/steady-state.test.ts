@@ -3,13 +3,13 @@
  * Counted through the real calls, as `speed-model.test.ts` does for the model by which speed is measured.
  */
 import { describe, expect, test } from 'vitest';
+import { countCalls } from '../../src/bench/watch-calls.ts';
 import { createModel } from '../../src/models/kinds.ts';
 import { buildVocabularies, tokenizeTraining } from '../../src/models/prepare-data.ts';
 import type { ModelType } from '../../src/nn/model-config.ts';
 import { type PartialConfig, resolveConfig } from '../../src/train/config/resolve-config.ts';
 import type { Config } from '../../src/train/config/types.ts';
 import { trainingSet } from '../../src/train/training-set.ts';
-import { countCalls } from '../../src/bench/watch-calls.ts';
 import { testGpu } from '../setup/gpu.ts';
 
 const words = ['abc', 'cab', 'bca', 'acb', 'ba', 'caab'];

@@ -1,5 +1,6 @@
 /** The loop around the updates: when it ends, validates, reports, saves, and which learning rate it takes. */
 import { describe, expect, test } from 'vitest';
+import { countCalls } from '../../src/bench/watch-calls.ts';
 import { ConfigError } from '../../src/errors.ts';
 import type { Seq2Seq } from '../../src/models/kinds.ts';
 import { initialScheduleState, learningRate } from '../../src/optim/schedules.ts';
@@ -17,7 +18,6 @@ import type {
 import { Trainer } from '../../src/train/trainer.ts';
 import { trainingSet } from '../../src/train/training-set.ts';
 import { expectSameBits } from '../setup/bits.ts';
-import { countCalls } from '../../src/bench/watch-calls.ts';
 import { testGpu } from '../setup/gpu.ts';
 import { everythingOf, plainModel, toyConfig, toyModel, toyPairs } from '../setup/toy.ts';
 
