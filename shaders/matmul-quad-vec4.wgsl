@@ -87,51 +87,60 @@ fn tanh_accurate(x: f32) -> f32 {
 }
 
 // Puts 4 sums into row i of C, or adds them to it: columns `column`, `column + columnStep`, … Nothing outside of C.
-fn storeRow(z: u32, i: u32, column: u32, columnStep: u32, sums: vec4f) {
+fn storeRow(z: u32, i: u32, column: u32, columnStep: u32, sums: vec4f, biases: vec4f) {
   if (i >= params.m) {
     return;
   }
   let at = params.cOffset + z * params.cBatch + i * params.cRow + column;
   if (column < params.n) {
-    put(at, sums.x);
+    put(at, sums.x, biases.x);
   }
   if (column + columnStep < params.n) {
-    put(at + columnStep, sums.y);
+    put(at + columnStep, sums.y, biases.y);
   }
   if (column + 2u * columnStep < params.n) {
-    put(at + 2u * columnStep, sums.z);
+    put(at + 2u * columnStep, sums.z, biases.z);
   }
   if (column + 3u * columnStep < params.n) {
-    put(at + 3u * columnStep, sums.w);
+    put(at + 3u * columnStep, sums.w, biases.w);
   }
 }
 
-fn put(at: u32, sum: f32) {
+fn put(at: u32, sum: f32, biased: f32) {
   var value = sum;
   if (params.accumulate == 1u) {
     value += f32(c[at]);
   }
-  c[at] = result(value);
+  // Not `+ 0`: that would make a -0 another number.
+  c[at] = result(select(value, value + biased, params.hasBias == 1u));
 }
 
-// Bias and activation of what this lane has put into rows [row, row + rows): in a loop of its own, because a copy for
-// each of the 64 sums would take a software adapter seconds to compile.
+// The bias of 4 columns, loaded once for all rows.
+fn biasOf(column: u32, columnStep: u32) -> vec4f {
+  var biases = vec4f();
+  if (params.hasBias == 1u) {
+    let j = params.biasOffset + min(vec4u(column) + columnStep * vec4u(0u, 1u, 2u, 3u), vec4u(params.n - 1u));
+    biases = vec4f(f32(bias[j.x]), f32(bias[j.y]), f32(bias[j.z]), f32(bias[j.w]));
+  }
+  return biases;
+}
+
+// The activation of what this lane has put into rows [row, row + rows): in a loop of its own, because a copy for each of the
+// 64 sums would take a software adapter seconds to compile. Without one the loop must not run at all: such an adapter
+// computes every branch, taken or not.
 fn finish(z: u32, row: u32, rows: u32, column: u32, columnStep: u32) {
-  if (params.hasBias == 0u && params.activation == 0u) {
+  if (params.activation == 0u) {
     return;
   }
   for (var i = row; i < min(row + rows, params.m); i++) {
     for (var j = column; j < min(column + 4u * columnStep, params.n); j += columnStep) {
       let at = params.cOffset + z * params.cBatch + i * params.cRow + j;
       var value = f32(c[at]);
-      if (params.hasBias == 1u) {
-        value += f32(bias[params.biasOffset + j]);
-      }
       if (params.activation == 1u) {
         value = tanh_accurate(value);
       } else if (params.activation == 2u) {
         value = max(value, 0.0);
-      } else if (params.activation == 3u) {
+      } else {
         value = sigmoid_accurate(value);
       }
       c[at] = result(value);
@@ -150,12 +159,13 @@ fn storeSums(
   columnStep: u32,
   sums: ptr<function, array<Block, 4>>,
 ) {
+  let biases = biasOf(column, columnStep);
   for (var s = 0u; s < 4u; s++) {
     let first = row + (quadLane ^ s) * laneStep;
-    storeRow(z, first, column, columnStep, (*sums)[0][0]);
-    storeRow(z, first + rowStep, column, columnStep, (*sums)[0][1]);
-    storeRow(z, first + 2u * rowStep, column, columnStep, (*sums)[0][2]);
-    storeRow(z, first + 3u * rowStep, column, columnStep, (*sums)[0][3]);
+    storeRow(z, first, column, columnStep, (*sums)[0][0], biases);
+    storeRow(z, first + rowStep, column, columnStep, (*sums)[0][1], biases);
+    storeRow(z, first + 2u * rowStep, column, columnStep, (*sums)[0][2], biases);
+    storeRow(z, first + 3u * rowStep, column, columnStep, (*sums)[0][3], biases);
     // Instead of (*sums)[s]: an index that varies would move the sums from registers to memory, in the hot loop too.
     (*sums)[0] = (*sums)[1];
     (*sums)[1] = (*sums)[2];

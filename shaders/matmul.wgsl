@@ -72,51 +72,60 @@ fn tanh_accurate(x: f32) -> f32 {
 }
 
 // Puts 4 sums into row i of C, or adds them to it: columns `column`, `column + columnStep`, … Nothing outside of C.
-fn storeRow(z: u32, i: u32, column: u32, columnStep: u32, sums: vec4f) {
+fn storeRow(z: u32, i: u32, column: u32, columnStep: u32, sums: vec4f, biases: vec4f) {
   if (i >= params.m) {
     return;
   }
   let at = params.cOffset + z * params.cBatch + i * params.cRow + column;
   if (column < params.n) {
-    put(at, sums.x);
+    put(at, sums.x, biases.x);
   }
   if (column + columnStep < params.n) {
-    put(at + columnStep, sums.y);
+    put(at + columnStep, sums.y, biases.y);
   }
   if (column + 2u * columnStep < params.n) {
-    put(at + 2u * columnStep, sums.z);
+    put(at + 2u * columnStep, sums.z, biases.z);
   }
   if (column + 3u * columnStep < params.n) {
-    put(at + 3u * columnStep, sums.w);
+    put(at + 3u * columnStep, sums.w, biases.w);
   }
 }
 
-fn put(at: u32, sum: f32) {
+fn put(at: u32, sum: f32, biased: f32) {
   var value = sum;
   if (params.accumulate == 1u) {
     value += f32(c[at]);
   }
-  c[at] = result(value);
+  // Not `+ 0`: that would make a -0 another number.
+  c[at] = result(select(value, value + biased, params.hasBias == 1u));
 }
 
-// Bias and activation of what this lane has put into rows [row, row + rows): in a loop of its own, because a copy for
-// each of the 64 sums would take a software adapter seconds to compile.
+// The bias of 4 columns, loaded once for all rows.
+fn biasOf(column: u32, columnStep: u32) -> vec4f {
+  var biases = vec4f();
+  if (params.hasBias == 1u) {
+    let j = params.biasOffset + min(vec4u(column) + columnStep * vec4u(0u, 1u, 2u, 3u), vec4u(params.n - 1u));
+    biases = vec4f(f32(bias[j.x]), f32(bias[j.y]), f32(bias[j.z]), f32(bias[j.w]));
+  }
+  return biases;
+}
+
+// The activation of what this lane has put into rows [row, row + rows): in a loop of its own, because a copy for each of the
+// 64 sums would take a software adapter seconds to compile. Without one the loop must not run at all: such an adapter
+// computes every branch, taken or not.
 fn finish(z: u32, row: u32, rows: u32, column: u32, columnStep: u32) {
-  if (params.hasBias == 0u && params.activation == 0u) {
+  if (params.activation == 0u) {
     return;
   }
   for (var i = row; i < min(row + rows, params.m); i++) {
     for (var j = column; j < min(column + 4u * columnStep, params.n); j += columnStep) {
       let at = params.cOffset + z * params.cBatch + i * params.cRow + j;
       var value = f32(c[at]);
-      if (params.hasBias == 1u) {
-        value += f32(bias[params.biasOffset + j]);
-      }
       if (params.activation == 1u) {
         value = tanh_accurate(value);
       } else if (params.activation == 2u) {
         value = max(value, 0.0);
-      } else if (params.activation == 3u) {
+      } else {
         value = sigmoid_accurate(value);
       }
       c[at] = result(value);
@@ -157,13 +166,14 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       f32(a[lower.w + aAt]),
     ), columns);
   }
-  storeRow(group.z, row, column, lanes, above[0]);
-  storeRow(group.z, row + 1u, column, lanes, above[1]);
-  storeRow(group.z, row + 2u, column, lanes, above[2]);
-  storeRow(group.z, row + 3u, column, lanes, above[3]);
-  storeRow(group.z, row + 4u, column, lanes, below[0]);
-  storeRow(group.z, row + 5u, column, lanes, below[1]);
-  storeRow(group.z, row + 6u, column, lanes, below[2]);
-  storeRow(group.z, row + 7u, column, lanes, below[3]);
+  let biases = biasOf(column, lanes);
+  storeRow(group.z, row, column, lanes, above[0], biases);
+  storeRow(group.z, row + 1u, column, lanes, above[1], biases);
+  storeRow(group.z, row + 2u, column, lanes, above[2], biases);
+  storeRow(group.z, row + 3u, column, lanes, above[3], biases);
+  storeRow(group.z, row + 4u, column, lanes, below[0], biases);
+  storeRow(group.z, row + 5u, column, lanes, below[1], biases);
+  storeRow(group.z, row + 6u, column, lanes, below[2], biases);
+  storeRow(group.z, row + 7u, column, lanes, below[3], biases);
   finish(group.z, row, 8u, column, lanes);
 }

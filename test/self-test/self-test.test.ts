@@ -21,8 +21,10 @@ test('compares every entry of every shader, and all are right', async () => {
     Object.keys(shaderInfo(name).entries).map((entry) => `${name}/${entry}`),
   );
   expect(all.filter((entry) => !compiled.has(entry))).toEqual([]);
-  // In mixed precision too, where the device can: every shader that may store f16.
-  const stored = shaderNames().filter((name) => storedTypes(shaderInfo(name)).length > 0);
+  // In mixed precision too, where the device can: every shader that may store f16, on a CPU but for those of GPUs alone.
+  const stored = shaderNames().filter(
+    (name) => storedTypes(shaderInfo(name)).length > 0 && !(gpu.software && name.startsWith('matmul-tiled')),
+  );
   expect([...halves].sort()).toEqual(gpu.halves ? stored.sort() : []);
   expect(rows.filter(({ ok }) => !ok)).toEqual([]);
   expect(rows.every(({ maxError, tolerance }) => maxError <= tolerance)).toBe(true);
