@@ -3,6 +3,7 @@
  * built package (`npm run build`) in both. `names=tiny,small rounds=`.
  */
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import type { BenchRow } from '../src/bench.ts';
 import { launchChromium } from '../test/setup/chromium.ts';
 import { serveFolder } from '../test/setup/static-server.ts';
@@ -15,7 +16,7 @@ const options = {
 };
 const rounds = Number(given.rounds ?? 3);
 
-const dist = join(import.meta.dirname, '../dist');
+const dist = fileURLToPath(new URL('../dist', import.meta.url));
 const { bench } = (await import(join(dist, 'bench.js'))) as typeof import('../src/bench.ts');
 const { openGpu } = (await import(join(dist, 'node.js'))) as typeof import('../src/node.ts');
 const gpu = await openGpu({ adapter: 'swiftshader' });
