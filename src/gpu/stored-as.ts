@@ -10,6 +10,9 @@
  */
 import type { ShaderInfo } from './shader.ts';
 
+/** `mixed`: activations and their gradients are stored as f16; what is updated, or sums over steps, as f32. */
+export type Precision = 'f32' | 'mixed';
+
 /** The names of a shader's types that may be f16, in the text's order. */
 export function storedTypes({ code }: ShaderInfo): string[] {
   return [...code.matchAll(/^alias (\w+) = f32;/gm)].map(([, name]) => name!);

@@ -3,6 +3,7 @@
  * the device can run. `couplet doctor` shows the rows; a test sees to it that no kernel is left out.
  */
 import type { Gpu } from '../gpu/gpu.ts';
+import type { Precision } from '../gpu/stored-as.ts';
 import { labelCases } from './labels.ts';
 import { layerCases } from './layers.ts';
 import { peakCases } from './peaks.ts';
@@ -12,7 +13,6 @@ import { samplingCases } from './sampling.ts';
 import {
   gradientTolerance,
   halfRounding,
-  type Precision,
   RandomTensors,
   type TestCase,
   Variants,

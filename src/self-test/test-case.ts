@@ -1,6 +1,7 @@
 /** What a self-test is: an op run on the device in one of its variants, and what the float64 reference says. */
 import { roundToHalf } from '../data/half-precision.ts';
 import { Gpu } from '../gpu/gpu.ts';
+import type { Precision } from '../gpu/stored-as.ts';
 import type { FloatTensor, IdTensor } from '../ops/functions/define-op.ts';
 import { type MatmulVariant, onlyVariant } from '../ops/matmul-plan.ts';
 import { PhiloxStream } from '../ops/philox.ts';
@@ -24,8 +25,6 @@ export interface TestCase {
   readonly roundings?: number;
   run(gpu: Gpu, random: RandomTensors, precision: Precision): Promise<Outcome>;
 }
-
-export type Precision = 'f32' | 'mixed';
 
 /** An op in a precision. */
 export function inPrecision<F, Half>(op: F & { readonly half: Half }, precision: Precision): F | Half {

@@ -5,6 +5,7 @@
 import { type Batch, longestWord } from '../data/batches.ts';
 import { DivergedError } from '../errors.ts';
 import type { Gpu } from '../gpu/gpu.ts';
+import type { Precision } from '../gpu/stored-as.ts';
 import { type BatchShape, shapeName } from '../nn/batch-tensors.ts';
 import type { Network, StepTensors, TeacherForcing } from '../nn/network.ts';
 import { statisticsSize } from '../ops/cross-entropy.ts';
@@ -18,7 +19,6 @@ import { PlanCache } from '../scheduler/plan-cache.ts';
 import type { ScratchPool } from '../scheduler/scratch-pool.ts';
 import type { Tensor } from '../scheduler/tensor.ts';
 import { CarriedByRows, type CarriedStates } from './carried-states.ts';
-import type { Precision } from './config/types.ts';
 import { InFlight } from './in-flight.ts';
 import { readStatistics, type Statistics } from './statistics.ts';
 import { StepPlan } from './step-plan.ts';

@@ -4,11 +4,14 @@
  */
 import { describe, expect, test } from 'vitest';
 import { countCalls } from '../../src/bench/watch-calls.ts';
+import type { Batch } from '../../src/data/batches.ts';
+import type { Gpu } from '../../src/gpu/gpu.ts';
 import { createModel } from '../../src/models/kinds.ts';
 import { buildVocabularies, tokenizeTraining } from '../../src/models/prepare-data.ts';
 import type { ModelType } from '../../src/nn/model-config.ts';
 import { type PartialConfig, resolveConfig } from '../../src/train/config/resolve-config.ts';
 import type { Config } from '../../src/train/config/types.ts';
+import type { TrainingEngine } from '../../src/train/engine.ts';
 import { trainingSet } from '../../src/train/training-set.ts';
 import { testGpu } from '../setup/gpu.ts';
 
@@ -70,34 +73,39 @@ const cases: Readonly<Record<string, Case>> = {
 };
 
 describe.each(Object.entries(cases))('%s', (_, { source, target, config: given }) => {
-  test('one submit, nothing made, nothing read', async () => {
+  test('one submit, nothing made, nothing read; in mixed precision too where the device can', async () => {
     const gpu = await testGpu();
-    const training = { batch_size: 2, bucket_width: 8, ...given.training };
-    const config = resolveConfig({ ...given, training } as PartialConfig) as Config;
-    const corpus = tokenizeTraining({ name: 'words', source, target }, config);
-    const model = createModel(gpu, config, buildVocabularies(corpus, config));
-    const dataset = model.encodeTraining({ name: 'words', source, target });
-    const trainer = await model.trainer(dataset);
-    const set = trainingSet(dataset, config.training);
-    const batches = set.plan(config.training, 0).map((plan) => set.fill(plan));
-    const { engine } = trainer;
-    const calls = countCalls(gpu.device);
-    try {
-      // Every shape and the epoch's groups first.
-      await engine.beginEpoch(1);
-      for (const batch of batches) await engine.update([batch], 0.01, 0.5);
-      for (const batch of batches) {
-        calls.reset();
-        await engine.update([batch], 0.01, 0.5);
-        expect(calls.made()).toEqual([]);
-        expect(calls.count('GPUQueue.submit')).toBe(1);
-        expect(calls.count('GPUComputePassEncoder.dispatchWorkgroups')).toBeGreaterThan(10);
-        expect(calls.count('GPUBuffer.mapAsync')).toBe(0);
-      }
-    } finally {
-      calls.stop();
+    for (const precision of gpu.halves ? (['f32', 'mixed'] as const) : (['f32'] as const)) {
+      const training = { batch_size: 2, bucket_width: 8, precision, ...given.training };
+      const config = resolveConfig({ ...given, training } as PartialConfig) as Config;
+      const corpus = tokenizeTraining({ name: 'words', source, target }, config);
+      const model = createModel(gpu, config, buildVocabularies(corpus, config));
+      const dataset = model.encodeTraining({ name: 'words', source, target });
+      const trainer = await model.trainer(dataset);
+      const set = trainingSet(dataset, config.training);
+      const batches = set.plan(config.training, 0).map((plan) => set.fill(plan));
+      await expectSteady(gpu, trainer.engine, batches);
+      trainer.dispose();
+      model.dispose();
     }
-    trainer.dispose();
-    model.dispose();
   });
 });
+
+async function expectSteady(gpu: Gpu, engine: TrainingEngine, batches: readonly Batch[]): Promise<void> {
+  const calls = countCalls(gpu.device);
+  try {
+    // Every shape and the epoch's groups first.
+    await engine.beginEpoch(1);
+    for (const batch of batches) await engine.update([batch], 0.01, 0.5);
+    for (const batch of batches) {
+      calls.reset();
+      await engine.update([batch], 0.01, 0.5);
+      expect(calls.made()).toEqual([]);
+      expect(calls.count('GPUQueue.submit')).toBe(1);
+      expect(calls.count('GPUComputePassEncoder.dispatchWorkgroups')).toBeGreaterThan(10);
+      expect(calls.count('GPUBuffer.mapAsync')).toBe(0);
+    }
+  } finally {
+    calls.stop();
+  }
+}

@@ -1,4 +1,5 @@
 /** The keys of the `training` section: the optimiser, its batches and learning rate, and what is kept. */
+import type { Precision } from '../../gpu/stored-as.ts';
 import {
   choice,
   derived,
@@ -15,7 +16,7 @@ import {
   text,
 } from '../../nn/config/spec.ts';
 import type { ParameterGroupOptions } from '../../optim/parameter-groups.ts';
-import type { Normalization, Precision, ScheduledSamplingConfig, TrainingConfig } from './types.ts';
+import type { Normalization, ScheduledSamplingConfig, TrainingConfig } from './types.ts';
 
 /** The largest seed: what fits in 32 bits. */
 const MAX_SEED = 0xffff_ffff;

@@ -3,6 +3,7 @@
  * default and what it may be is data in the `*-keys.ts` files beside this one (for `model`: in
  * `src/nn/model-config.ts`), from which the validator, its messages and docs/configuration.md are made.
  */
+import type { Precision } from '../../gpu/stored-as.ts';
 import type { ModelConfig, ModelType } from '../../nn/model-config.ts';
 import type { OptimizerName } from '../../optim/optimizer.ts';
 import type { ParameterGroupOptions } from '../../optim/parameter-groups.ts';
@@ -47,8 +48,6 @@ export type Normalization = 'tokens' | 'batch' | 'none';
 export type BatchType = 'sentence' | 'token';
 export type Scheduling = 'constant' | 'step' | 'inverse_sqrt' | 'plateau';
 export type EarlyStoppingMetric = 'loss' | 'ppl' | 'accuracy' | 'wer' | 'bleu' | 'macro_f1' | 'entity_f1';
-/** Of what a training step computes. */
-export type Precision = 'f32' | 'mixed';
 
 export type Forcing = 'teacher' | 'free_running' | 'scheduled_sampling';
 
