@@ -111,7 +111,7 @@ async function prepare(plan: MatmulPlan, operands: MatmulOperands) {
     const commands = encoder.finish();
     const [start, before] = [performance.now(), process.cpuUsage()];
     device.queue.submit([commands]);
-    await device.queue.onSubmittedWorkDone();
+    await gpu.finished();
     const { user, system } = process.cpuUsage(before);
     return { cpu: (user + system) / 1e6 / count, wall: (performance.now() - start) / 1e3 / count };
   };

@@ -65,7 +65,7 @@ async function time(dispatches: readonly Dispatch[]): Promise<number> {
   const once = async () => {
     const [start, cpu] = [performance.now(), process.cpuUsage()];
     submit(gpu, 'part', [plan]);
-    await gpu.device.queue.onSubmittedWorkDone();
+    await gpu.finished();
     const { user, system } = process.cpuUsage(cpu);
     // A software adapter runs in this process: its CPU time is the same however busy the machine is.
     return gpu.software ? (user + system) / 1000 : performance.now() - start;

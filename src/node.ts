@@ -8,4 +8,5 @@ export { fetchModel } from './models/load.ts';
 export { type LoadOptions, load } from './node/load.ts';
 export { readRun } from './node/load-run.ts';
 export { type OpenGpuOptions, openGpu } from './node/open-gpu.ts';
+export { restWhile } from './node/rest-while.ts';
 export * from './shared.ts';

@@ -1,10 +1,11 @@
 /**
  * The adapter that Couplet would open, for a peer to open its device on: found as Couplet finds it (COUPLET_ADAPTER counts),
  * with all its limits, and with the same Dawn toggles where COUPLET_FAST is set. Peers look for WebGPU where a page does, in
- * `navigator.gpu` and the global constants; both are put there.
+ * `navigator.gpu` and the global constants; both are put there. They wait as Couplet does, with the thread at rest: left to
+ * itself, Dawn's binding would take a core from a software adapter (`src/node/rest-while.ts`).
  */
 import { createRequire } from 'node:module';
-import { openGpu } from '../../dist/node.js';
+import { openGpu, restWhile } from '../../dist/node.js';
 
 /** Dawn's instance behind a device must stay referenced for as long as the device lives; `openGpu` sees to it. */
 const gpu = await openGpu({ fast: process.env.COUPLET_FAST === '1' });
@@ -20,6 +21,15 @@ export const adapter = {
 
 const { globals } = createRequire(new URL('../../package.json', import.meta.url))('webgpu');
 Object.assign(globalThis, globals);
+for (const [prototype, name] of [
+  [globals.GPUBuffer.prototype, 'mapAsync'],
+  [globals.GPUQueue.prototype, 'onSubmittedWorkDone'],
+]) {
+  const wait = prototype[name];
+  prototype[name] = function (...args) {
+    return restWhile(Reflect.apply(wait, this, args));
+  };
+}
 // Node 20 has no `navigator`, Node 22 has one without `gpu`; neither is replaced where it is there.
 if (!globalThis.navigator) {
   Object.defineProperty(globalThis, 'navigator', {

@@ -28,7 +28,7 @@ export function deviceContestant(
         const encoder = gpu.device.createCommandEncoder({ label: name });
         encode(encoder, repeats);
         gpu.device.queue.submit([encoder.finish()]);
-        await gpu.device.queue.onSubmittedWorkDone();
+        await gpu.finished();
         gpu.check();
         return (performance.now() - start) / 1000;
       },

@@ -48,7 +48,7 @@ export async function createTrainingStep(
       for (let step = 0; step < steps; step++) await engine.update([batch], learningRate);
     },
     async finish() {
-      await gpu.device.queue.onSubmittedWorkDone();
+      await gpu.finished();
       gpu.check();
     },
     dispose() {

@@ -13,22 +13,32 @@ const stagingUsage = 0x0001 | 0x0008; // MAP_READ | COPY_DST
 /** Larger reads (whole parameter arenas, once a checkpoint) do not hold a second copy's memory in between. */
 const largestKeptStaging = 2 ** 24;
 
+/** What stands by while a promise of the device's is pending, and hands it on. */
+export type Waiting = <T>(pending: Promise<T>) => Promise<T>;
+
 export class Gpu {
   readonly device: GPUDevice;
   readonly report: AdapterReport;
   /** What was measured on this device, for kernels that come in variants. Plans recorded later go by it. */
   tuning: Tuning | undefined;
   readonly #owns: boolean;
+  readonly #waiting: Waiting;
   readonly #kernels = new WeakMap<ShaderInfo, Map<string, Promise<Kernel>>>();
   readonly #staging = new Map<number, GPUBuffer[]>();
   #failure: CoupletError | undefined;
   #disposed = false;
 
   /** `owns`: whether disposing destroys the device; an adopted device stays its owner's. */
-  constructor(device: GPUDevice, report: AdapterReport, owns: boolean) {
+  constructor(
+    device: GPUDevice,
+    report: AdapterReport,
+    owns: boolean,
+    waiting: Waiting = (pending) => pending,
+  ) {
     this.device = device;
     this.report = report;
     this.#owns = owns;
+    this.#waiting = waiting;
     device.addEventListener('uncapturederror', this.#onUncapturedError);
     void device.lost.then((info) => {
       if (!this.#disposed) this.#fail(new DeviceLostError(`the GPU device was lost: ${info.message}`));
@@ -95,7 +105,7 @@ export class Gpu {
     const kernels = this.#kernels.get(shader) ?? new Map<string, Promise<Kernel>>();
     this.#kernels.set(shader, kernels);
     const key = `${entry}/${JSON.stringify(constants)}`;
-    const kernel = kernels.get(key) ?? compilePipeline(this.device, shader, entry, constants);
+    const kernel = kernels.get(key) ?? this.#waiting(compilePipeline(this.device, shader, entry, constants));
     kernels.set(key, kernel);
     return kernel;
   }
@@ -128,6 +138,11 @@ export class Gpu {
     this.device.queue.writeBuffer(buffer, offset, data.buffer, data.byteOffset, data.byteLength);
   }
 
+  /** Resolves once all that has been submitted so far is done; what went wrong there `check` tells. */
+  finished(): Promise<undefined> {
+    return this.#waiting(this.device.queue.onSubmittedWorkDone());
+  }
+
   /** Copies `bytes` out of a buffer once all submitted work is done. Small staging buffers are kept and used again. */
   async read(buffer: GPUBuffer, offset: number, bytes: number): Promise<ArrayBuffer> {
     this.check();
@@ -141,7 +156,7 @@ export class Gpu {
     encoder.copyBufferToBuffer(buffer, offset, staging, 0, bytes);
     this.device.queue.submit([encoder.finish()]);
     try {
-      await staging.mapAsync(0x0001, 0, bytes);
+      await this.#waiting(staging.mapAsync(0x0001, 0, bytes));
     } catch (cause) {
       await Promise.resolve(); // lets the loss or the error be reported first
       this.check();

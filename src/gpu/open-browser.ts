@@ -4,7 +4,7 @@
  */
 import { AdapterError } from '../errors.ts';
 import { reportAdapter } from './adapter-report.ts';
-import { Gpu } from './gpu.ts';
+import { Gpu, type Waiting } from './gpu.ts';
 import { type DeviceOptions, messageOf, requestDevice } from './request-device.ts';
 import type { Tuning } from './tuning.ts';
 
@@ -57,10 +57,10 @@ async function openOwn(options: OpenGpuOptions): Promise<Gpu> {
 }
 
 /** Wraps a device that belongs to somebody else: it is used, and never destroyed. */
-export function adoptDevice(device: GPUDevice): Gpu {
+export function adoptDevice(device: GPUDevice, waiting?: Waiting): Gpu {
   // `adapterInfo` is newer than `GPUDevice`: Chrome 131, Safari 26.
   const info = (device as Partial<GPUDevice>).adapterInfo ?? {};
-  return new Gpu(device, reportAdapter(info, device, 'adopted'), false);
+  return new Gpu(device, reportAdapter(info, device, 'adopted'), false, waiting);
 }
 
 function missingWebGpu(secure: boolean | undefined): string {

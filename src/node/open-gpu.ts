@@ -8,6 +8,7 @@ import type { Tuning } from '../gpu/tuning.ts';
 import { fasterThan, type Missing, nothingOpened } from './adapter-advice.ts';
 import { type Machine, searchAdapters } from './adapters.ts';
 import { loadDawn } from './dawn.ts';
+import { restWhile } from './rest-while.ts';
 import { installedSwiftShader } from './swiftshader.ts';
 import { cachedTuning } from './tuning-cache.ts';
 import { driverManifests, ensureVulkanLoader } from './vulkan-loader.ts';
@@ -50,7 +51,7 @@ export const fastToggles: readonly string[] = [
  */
 export async function openGpu(options: OpenGpuOptions = {}): Promise<Gpu> {
   const gpu = options.device
-    ? adoptDevice(options.device)
+    ? adoptDevice(options.device, restWhile)
     : await openOn(await thisMachine(), wantedAdapter(options.adapter), options);
   const { tune = 'rule' } = options;
   if (typeof tune === 'object') gpu.tuning = tune;
@@ -92,7 +93,7 @@ export async function openOn(machine: Machine, wanted: string, options: OpenGpuO
       const device = await requestDevice(adapter, offered.name, options);
       const advice = [...passedOver, ...fasterThan(machine, wanted, offered)];
       const report: AdapterReport = reportAdapter(adapter.info, device, source, { ...offered, advice });
-      return new Gpu(device, report, true);
+      return new Gpu(device, report, true, restWhile);
     } catch (error) {
       const problem = messageOf(error);
       tried.push({ looked: offered.name, problem });

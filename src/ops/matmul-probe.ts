@@ -162,7 +162,7 @@ class Bench {
   async #time(plan: Plan): Promise<number> {
     const start = performance.now();
     submit(this.#gpu, 'probe', [plan]);
-    await this.#gpu.device.queue.onSubmittedWorkDone();
+    await this.#gpu.finished();
     this.#gpu.check();
     return performance.now() - start;
   }

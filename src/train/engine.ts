@@ -104,7 +104,7 @@ export class TrainingEngine {
       this.#classWeights = persistentTensor(gpu, 'class weights', [classWeights.length]);
       writeTensor(gpu, this.#classWeights, classWeights);
     }
-    this.#inFlight = new InFlight(gpu.device.queue, Math.max(1, options.maxInFlight));
+    this.#inFlight = new InFlight(gpu, Math.max(1, options.maxInFlight));
   }
 
   static async create(

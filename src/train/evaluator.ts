@@ -34,7 +34,7 @@ export class Evaluator {
     this.#pool = pool;
     this.#step = createStepTensors(gpu, 'evaluation');
     this.#carried = new CarriedByRows(gpu, network);
-    this.#inFlight = new InFlight(gpu.device.queue, maxInFlight);
+    this.#inFlight = new InFlight(gpu, maxInFlight);
   }
 
   /** Sums over all batches; no label smoothing. Calls made at once are served one after another. */

@@ -1,14 +1,14 @@
 import { expect, test } from 'vitest';
 import { InFlight } from '../../src/train/in-flight.ts';
 
-/** A queue whose work is done when the test says so. */
-function slowQueue() {
+/** A device whose work is done when the test says so. */
+function slowDevice() {
   const pending: (() => void)[] = [];
-  const onSubmittedWorkDone = () =>
+  const finished = () =>
     new Promise<undefined>((resolve) => {
       pending.push(() => resolve(undefined));
     });
-  return { queue: { onSubmittedWorkDone } as unknown as GPUQueue, pending };
+  return { gpu: { finished }, pending };
 }
 
 const turns = async () => {
@@ -16,8 +16,8 @@ const turns = async () => {
 };
 
 test.each([1, 2, 3])('at most %i steps are unfinished when the next one is made', async (limit) => {
-  const { queue, pending } = slowQueue();
-  const inFlight = new InFlight(queue, limit);
+  const { gpu, pending } = slowDevice();
+  const inFlight = new InFlight(gpu, limit);
   let submitted = 0;
   let finished = 0;
   let most = 0;
@@ -43,8 +43,7 @@ test('work that fails while nobody waits for it is told to the next one who does
   process.on('unhandledRejection', listener);
   try {
     const failure = new Error('the device is gone');
-    const queue = { onSubmittedWorkDone: () => Promise.reject(failure) } as unknown as GPUQueue;
-    const inFlight = new InFlight(queue, 2);
+    const inFlight = new InFlight({ finished: () => Promise.reject(failure) }, 2);
     await inFlight.next();
     await new Promise((resolve) => setTimeout(resolve, 10));
     expect(unhandled).toEqual([]);
