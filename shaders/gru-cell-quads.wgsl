@@ -25,6 +25,8 @@
 //   upstream [T, B, D·H]    gradient of h after each step; read where hasUpstream = 1
 //   carry    [B, D·H]       in: gradient of h[t] besides upstream and the gates at t+1 (where hasCarry = 1);
 //                           out: what goes on to h[t-1] besides the gates at t
+// forward_steps, backward_steps: `count` steps in one dispatch, from `step` on or back. A workgroup owns 16 rows of the batch and
+// all units, so nobody else needs what it has written; between two steps is a barrier.
 // Nothing that is written may share a buffer with anything else.
 
 enable subgroups;
@@ -40,6 +42,7 @@ struct Params {
   hasLengths: u32,
   hasUpstream: u32,
   hasCarry: u32,
+  count: u32, // of `forward_steps` and `backward_steps`
 }
 
 alias stored = f32; // or f16
@@ -78,14 +81,14 @@ fn timeOf(direction: u32, step: u32) -> u32 {
   return select(step, params.steps - 1u - step, ((params.reverse >> direction) & 1u) == 1u);
 }
 
-// The slot of the states before this step.
-fn slotBefore(direction: u32) -> u32 {
-  return select(timeOf(direction, params.step - 1u), params.steps, params.step == 0u);
+// The slot of the states before a step.
+fn slotBefore(direction: u32, step: u32) -> u32 {
+  return select(timeOf(direction, step - 1u), params.steps, step == 0u);
 }
 
 // Initial states that are not given are zero, and their slot is never read.
-fn hasBefore() -> bool {
-  return params.step > 0u || params.hasInitial == 1u;
+fn hasBefore(step: u32) -> bool {
+  return step > 0u || params.hasInitial == 1u;
 }
 
 fn ended(row: u32, time: u32) -> bool {
@@ -96,14 +99,14 @@ fn ended(row: u32, time: u32) -> bool {
 }
 
 // The step of one row and four units; the arguments r to q hold the recurrent products and bias_hh.
-fn finishForward(direction: u32, row: u32, column: u32, r: vec4f, z: vec4f, q: vec4f) {
+fn finishForward(direction: u32, step: u32, row: u32, column: u32, r: vec4f, z: vec4f, q: vec4f) {
   let N = params.hidden / 4u;
-  let time = timeOf(direction, params.step);
+  let time = timeOf(direction, step);
   let slot = params.batch * params.width / 4u;
   let place = row * (params.width / 4u) + direction * N + column;
   var hBefore = vec4f();
-  if (hasBefore()) {
-    hBefore = vec4f(h[slotBefore(direction) * slot + place]);
+  if (hasBefore(step)) {
+    hBefore = vec4f(h[slotBefore(direction, step) * slot + place]);
   }
   if (ended(row, time)) {
     h[time * slot + place] = vec4<stored>(hBefore);
@@ -121,16 +124,16 @@ fn finishForward(direction: u32, row: u32, column: u32, r: vec4f, z: vec4f, q: v
 }
 
 // The step back of one row and four units; `sum` is the gradient of h[t] through the gates of the step after.
-fn finishBackward(direction: u32, row: u32, column: u32, sum: vec4f) {
+fn finishBackward(direction: u32, step: u32, carried: u32, row: u32, column: u32, sum: vec4f) {
   let N = params.hidden / 4u;
-  let time = timeOf(direction, params.step);
+  let time = timeOf(direction, step);
   let slot = params.batch * params.width / 4u;
   let place = row * (params.width / 4u) + direction * N + column;
   var dh = sum;
   if (params.hasUpstream == 1u) {
     dh += vec4f(upstream[time * slot + place]);
   }
-  if (params.hasCarry == 1u) {
+  if (carried == 1u) {
     dh += carry[place];
   }
   let at = ((direction * params.steps + time) * params.batch + row) * 4u * N + column;
@@ -143,8 +146,8 @@ fn finishBackward(direction: u32, row: u32, column: u32, sum: vec4f) {
     return;
   }
   var hBefore = vec4f();
-  if (hasBefore()) {
-    hBefore = vec4f(hRead[slotBefore(direction) * slot + place]);
+  if (hasBefore(step)) {
+    hBefore = vec4f(hRead[slotBefore(direction, step) * slot + place]);
   }
   let r = vec4f(gates[at]);
   let z = vec4f(gates[at + N]);
@@ -205,18 +208,9 @@ fn addUnits(sums: UnitSums, rows: vec4f, own: vec4f) -> UnitSums {
   );
 }
 
-@compute @workgroup_size(8)
-fn forward(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(local_invocation_index) lane: u32,
-  @builtin(subgroup_invocation_id) subgroupLane: u32,
-) {
+fn stepForward(direction: u32, step: u32, row0: u32, column: u32, q: u32) {
   let N = params.hidden / 4u;
-  let direction = group.z;
-  let q = subgroupLane & 3u;
-  let row0 = group.y * 16u + 4u * q;
   let row = min(vec4u(row0, row0 + 1u, row0 + 2u, row0 + 3u), vec4u(params.batch - 1u));
-  let column = group.x * 2u + lane / 4u;
   let own = min(q, 2u) * N + min(column, N - 1u);
   let start = bias[direction * 3u * N + own];
   var sums = GateSums(
@@ -224,8 +218,8 @@ fn forward(
     spread(quadBroadcast(start, 1u)),
     spread(quadBroadcast(start, 2u)),
   );
-  if (hasBefore()) {
-    let place = (slotBefore(direction) * params.batch + row) * (params.width / 4u) + direction * N;
+  if (hasBefore(step)) {
+    let place = (slotBefore(direction, step) * params.batch + row) * (params.width / 4u) + direction * N;
     var w = direction * params.hidden * 3u * N + own;
     for (var k = 0u; k < N; k++) {
       let x = transpose(mat4x4f(
@@ -248,25 +242,16 @@ fn forward(
   let all = array<mat4x4f, 3>(sums.r, sums.z, sums.q);
   let rows = min(4u, params.batch - row0);
   for (var j = 0u; j < rows; j++) {
-    finishForward(direction, row0 + j, column, all[0][j], all[1][j], all[2][j]);
+    finishForward(direction, step, row0 + j, column, all[0][j], all[1][j], all[2][j]);
   }
 }
 
-@compute @workgroup_size(8)
-fn backward(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(local_invocation_index) lane: u32,
-  @builtin(subgroup_invocation_id) subgroupLane: u32,
-) {
+fn stepBackward(direction: u32, step: u32, carried: u32, row0: u32, column: u32, q: u32) {
   let N = params.hidden / 4u;
-  let direction = group.z;
-  let q = subgroupLane & 3u;
-  let row0 = group.y * 16u + 4u * q;
   let row = min(vec4u(row0, row0 + 1u, row0 + 2u, row0 + 3u), vec4u(params.batch - 1u));
-  let column = (group.x * 2u + lane / 4u) * 4u;
   var sums = UnitSums();
-  if (params.step + 1u < params.steps) {
-    let after = timeOf(direction, params.step + 1u);
+  if (step + 1u < params.steps) {
+    let after = timeOf(direction, step + 1u);
     var w = direction * 12u * N * N + min(column + q, N - 1u);
     for (var gate = 0u; gate < 3u; gate++) {
       // The third gate's rows of weight_hh go with q, in the fourth slot.
@@ -296,7 +281,59 @@ fn backward(
   for (var i = 0u; i < 4u * rows; i++) {
     let j = i & 3u;
     if (column + j < N) {
-      finishBackward(direction, row0 + i / 4u, column + j, all[j][i / 4u]);
+      finishBackward(direction, step, carried, row0 + i / 4u, column + j, all[j][i / 4u]);
     }
+  }
+}
+
+@compute @workgroup_size(8)
+fn forward(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+  @builtin(subgroup_invocation_id) subgroupLane: u32,
+) {
+  let q = subgroupLane & 3u;
+  stepForward(group.z, params.step, group.y * 16u + 4u * q, group.x * 2u + lane / 4u, q);
+}
+
+@compute @workgroup_size(8)
+fn backward(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+  @builtin(subgroup_invocation_id) subgroupLane: u32,
+) {
+  let q = subgroupLane & 3u;
+  stepBackward(group.z, params.step, params.hasCarry, group.y * 16u + 4u * q, (group.x * 2u + lane / 4u) * 4u, q);
+}
+
+@compute @workgroup_size(8)
+fn forward_steps(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+  @builtin(subgroup_invocation_id) subgroupLane: u32,
+) {
+  let q = subgroupLane & 3u;
+  for (var step = params.step; step < params.step + params.count; step++) {
+    for (var column = 0u; column < params.hidden / 4u; column += 2u) {
+      stepForward(group.z, step, group.y * 16u + 4u * q, column + lane / 4u, q);
+    }
+    storageBarrier();
+  }
+}
+
+@compute @workgroup_size(8)
+fn backward_steps(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+  @builtin(subgroup_invocation_id) subgroupLane: u32,
+) {
+  let q = subgroupLane & 3u;
+  var carried = params.hasCarry;
+  for (var back = 0u; back < params.count; back++) {
+    for (var column = 0u; column < params.hidden / 4u; column += 8u) {
+      stepBackward(group.z, params.step - back, carried, group.y * 16u + 4u * q, column + lane / 4u * 4u, q);
+    }
+    carried = 1u;
+    storageBarrier();
   }
 }

@@ -20,6 +20,8 @@
 //   upstream [T, B, D·H]    gradient of h after each step; read where hasUpstream = 1
 //   carry    [B, D·H]       in: gradient of h[t] besides upstream and the gates at t+1 (where hasCarry = 1);
 //                           out: what goes on to h[t-1] besides the gates at t
+// forward_steps, backward_steps: `count` steps in one dispatch, from `step` on or back. A workgroup owns 4 rows of the batch and
+// all units, so nobody else needs what it has written; between two steps is a barrier.
 // Nothing that is written may share a buffer with anything else.
 
 struct Params {
@@ -33,6 +35,7 @@ struct Params {
   hasLengths: u32,
   hasUpstream: u32,
   hasCarry: u32,
+  count: u32, // of `forward_steps` and `backward_steps`
 }
 
 alias stored = f32; // or f16
@@ -63,14 +66,14 @@ fn timeOf(direction: u32, step: u32) -> u32 {
   return select(step, params.steps - 1u - step, ((params.reverse >> direction) & 1u) == 1u);
 }
 
-// The slot of the states before this step.
-fn slotBefore(direction: u32) -> u32 {
-  return select(timeOf(direction, params.step - 1u), params.steps, params.step == 0u);
+// The slot of the states before a step.
+fn slotBefore(direction: u32, step: u32) -> u32 {
+  return select(timeOf(direction, step - 1u), params.steps, step == 0u);
 }
 
 // Initial states that are not given are zero, and their slot is never read.
-fn hasBefore() -> bool {
-  return params.step > 0u || params.hasInitial == 1u;
+fn hasBefore(step: u32) -> bool {
+  return step > 0u || params.hasInitial == 1u;
 }
 
 fn ended(row: u32, time: u32) -> bool {
@@ -81,14 +84,14 @@ fn ended(row: u32, time: u32) -> bool {
 }
 
 // The step of one row and unit; the arguments r to q hold the recurrent products and bias_hh.
-fn finishForward(direction: u32, row: u32, unit: u32, r: f32, z: f32, q: f32) {
+fn finishForward(direction: u32, step: u32, row: u32, unit: u32, r: f32, z: f32, q: f32) {
   let H = params.hidden;
-  let time = timeOf(direction, params.step);
+  let time = timeOf(direction, step);
   let slot = params.batch * params.width;
   let place = row * params.width + direction * H + unit;
   var hBefore = 0.0;
-  if (hasBefore()) {
-    hBefore = f32(h[slotBefore(direction) * slot + place]);
+  if (hasBefore(step)) {
+    hBefore = f32(h[slotBefore(direction, step) * slot + place]);
   }
   if (ended(row, time)) {
     h[time * slot + place] = stored(hBefore);
@@ -106,16 +109,16 @@ fn finishForward(direction: u32, row: u32, unit: u32, r: f32, z: f32, q: f32) {
 }
 
 // The step back of one row and unit; `sum` is the gradient of h[t] through the gates of the step after.
-fn finishBackward(direction: u32, row: u32, unit: u32, sum: f32) {
+fn finishBackward(direction: u32, step: u32, carried: u32, row: u32, unit: u32, sum: f32) {
   let H = params.hidden;
-  let time = timeOf(direction, params.step);
+  let time = timeOf(direction, step);
   let slot = params.batch * params.width;
   let place = row * params.width + direction * H + unit;
   var dh = sum;
   if (params.hasUpstream == 1u) {
     dh += f32(upstream[time * slot + place]);
   }
-  if (params.hasCarry == 1u) {
+  if (carried == 1u) {
     dh += carry[place];
   }
   let at = ((direction * params.steps + time) * params.batch + row) * 4u * H + unit;
@@ -128,8 +131,8 @@ fn finishBackward(direction: u32, row: u32, unit: u32, sum: f32) {
     return;
   }
   var hBefore = 0.0;
-  if (hasBefore()) {
-    hBefore = f32(hRead[slotBefore(direction) * slot + place]);
+  if (hasBefore(step)) {
+    hBefore = f32(hRead[slotBefore(direction, step) * slot + place]);
   }
   let r = f32(gates[at]);
   let z = f32(gates[at + H]);
@@ -143,22 +146,18 @@ fn finishBackward(direction: u32, row: u32, unit: u32, sum: f32) {
   carry[place] = dh * z;
 }
 
-@compute @workgroup_size(64)
-fn forward(@builtin(global_invocation_id) id: vec3u) {
+fn stepForward(direction: u32, step: u32, row0: u32, unit: u32) {
   let H = params.hidden;
-  let unit = id.x;
   if (unit >= H) {
     return;
   }
-  let direction = id.z;
-  let row0 = id.y * 4u;
   let row = min(vec4u(row0, row0 + 1u, row0 + 2u, row0 + 3u), vec4u(params.batch - 1u));
   let biasAt = direction * 3u * H + unit;
   var r = vec4f(bias[biasAt]);
   var z = vec4f(bias[biasAt + H]);
   var q = vec4f(bias[biasAt + 2u * H]);
-  if (hasBefore()) {
-    let place = (slotBefore(direction) * params.batch + row) * params.width + direction * H;
+  if (hasBefore(step)) {
+    let place = (slotBefore(direction, step) * params.batch + row) * params.width + direction * H;
     var w = direction * H * 3u * H + unit;
     for (var k = 0u; k < H; k++) {
       let x = vec4f(f32(h[place.x + k]), f32(h[place.y + k]), f32(h[place.z + k]), f32(h[place.w + k]));
@@ -170,23 +169,19 @@ fn forward(@builtin(global_invocation_id) id: vec3u) {
   }
   let rows = min(4u, params.batch - row0);
   for (var j = 0u; j < rows; j++) {
-    finishForward(direction, row0 + j, unit, r[j], z[j], q[j]);
+    finishForward(direction, step, row0 + j, unit, r[j], z[j], q[j]);
   }
 }
 
-@compute @workgroup_size(64)
-fn backward(@builtin(global_invocation_id) id: vec3u) {
+fn stepBackward(direction: u32, step: u32, carried: u32, row0: u32, unit: u32) {
   let H = params.hidden;
-  let unit = id.x;
   if (unit >= H) {
     return;
   }
-  let direction = id.z;
-  let row0 = id.y * 4u;
   let row = min(vec4u(row0, row0 + 1u, row0 + 2u, row0 + 3u), vec4u(params.batch - 1u));
   var sum = vec4f();
-  if (params.step + 1u < params.steps) {
-    let after = timeOf(direction, params.step + 1u);
+  if (step + 1u < params.steps) {
+    let after = timeOf(direction, step + 1u);
     var w = direction * 3u * H * H + unit;
     for (var gate = 0u; gate < 3u; gate++) {
       // The third gate's rows of weight_hh go with q, in the fourth slot.
@@ -206,6 +201,38 @@ fn backward(@builtin(global_invocation_id) id: vec3u) {
   }
   let rows = min(4u, params.batch - row0);
   for (var j = 0u; j < rows; j++) {
-    finishBackward(direction, row0 + j, unit, sum[j]);
+    finishBackward(direction, step, carried, row0 + j, unit, sum[j]);
+  }
+}
+
+@compute @workgroup_size(64)
+fn forward(@builtin(global_invocation_id) id: vec3u) {
+  stepForward(id.z, params.step, id.y * 4u, id.x);
+}
+
+@compute @workgroup_size(64)
+fn backward(@builtin(global_invocation_id) id: vec3u) {
+  stepBackward(id.z, params.step, params.hasCarry, id.y * 4u, id.x);
+}
+
+@compute @workgroup_size(64)
+fn forward_steps(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+  for (var step = params.step; step < params.step + params.count; step++) {
+    for (var unit = lane; unit < params.hidden; unit += 64u) {
+      stepForward(group.z, step, group.y * 4u, unit);
+    }
+    storageBarrier();
+  }
+}
+
+@compute @workgroup_size(64)
+fn backward_steps(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+  var carried = params.hasCarry;
+  for (var back = 0u; back < params.count; back++) {
+    for (var unit = lane; unit < params.hidden; unit += 64u) {
+      stepBackward(group.z, params.step - back, carried, group.y * 4u, unit);
+    }
+    carried = 1u;
+    storageBarrier();
   }
 }

@@ -17,6 +17,8 @@
 //   carry    [B, D·H]       in: gradient of h[t] besides upstream and the gates at t+1 (where hasCarry = 1); out: what
 //                           goes on to h[t-1] besides the gates at t. Nothing does without lengths: then it is
 //                           written at step 0 only
+// forward_steps, backward_steps: `count` steps in one dispatch, from `step` on or back. A workgroup owns 4 rows of the batch and
+// all units, so nobody else needs what it has written; between two steps is a barrier.
 // Nothing that is written may share a buffer with anything else.
 
 struct Params {
@@ -30,6 +32,7 @@ struct Params {
   hasLengths: u32,
   hasUpstream: u32,
   hasCarry: u32,
+  count: u32, // of `forward_steps` and `backward_steps`
   relu: u32,
 }
 
@@ -56,14 +59,14 @@ fn timeOf(direction: u32, step: u32) -> u32 {
   return select(step, params.steps - 1u - step, ((params.reverse >> direction) & 1u) == 1u);
 }
 
-// The slot of the states before this step.
-fn slotBefore(direction: u32) -> u32 {
-  return select(timeOf(direction, params.step - 1u), params.steps, params.step == 0u);
+// The slot of the states before a step.
+fn slotBefore(direction: u32, step: u32) -> u32 {
+  return select(timeOf(direction, step - 1u), params.steps, step == 0u);
 }
 
 // Initial states that are not given are zero, and their slot is never read.
-fn hasBefore() -> bool {
-  return params.step > 0u || params.hasInitial == 1u;
+fn hasBefore(step: u32) -> bool {
+  return step > 0u || params.hasInitial == 1u;
 }
 
 fn ended(row: u32, time: u32) -> bool {
@@ -74,16 +77,16 @@ fn ended(row: u32, time: u32) -> bool {
 }
 
 // The step of one row and unit; `sum` holds the recurrent product and bias_hh.
-fn finishForward(direction: u32, row: u32, unit: u32, sum: f32) {
+fn finishForward(direction: u32, step: u32, row: u32, unit: u32, sum: f32) {
   let H = params.hidden;
-  let time = timeOf(direction, params.step);
+  let time = timeOf(direction, step);
   let slot = params.batch * params.width;
   let place = row * params.width + direction * H + unit;
-  let before = slotBefore(direction) * slot + place;
+  let before = slotBefore(direction, step) * slot + place;
   let after = time * slot + place;
   if (ended(row, time)) {
     h[after] = stored(0.0);
-    if (hasBefore()) {
+    if (hasBefore(step)) {
       h[after] = stored(f32(h[before]));
     }
     return;
@@ -99,16 +102,16 @@ fn finishForward(direction: u32, row: u32, unit: u32, sum: f32) {
 }
 
 // The step back of one row and unit; `sum` is the gradient of h[t] through the gates of the step after.
-fn finishBackward(direction: u32, row: u32, unit: u32, sum: f32) {
+fn finishBackward(direction: u32, step: u32, carried: u32, row: u32, unit: u32, sum: f32) {
   let H = params.hidden;
-  let time = timeOf(direction, params.step);
+  let time = timeOf(direction, step);
   let slot = params.batch * params.width;
   let place = row * params.width + direction * H + unit;
   var dh = sum;
   if (params.hasUpstream == 1u) {
     dh += f32(upstream[time * slot + place]);
   }
-  if (params.hasCarry == 1u) {
+  if (carried == 1u) {
     dh += carry[place];
   }
   let at = ((direction * params.steps + time) * params.batch + row) * H + unit;
@@ -123,25 +126,21 @@ fn finishBackward(direction: u32, row: u32, unit: u32, sum: f32) {
     slope = 1.0 - value * value;
   }
   gates[at] = stored(dh * slope);
-  if (params.hasLengths == 1u || params.step == 0u) {
+  if (params.hasLengths == 1u || step == 0u) {
     carry[place] = 0.0;
   }
 }
 
-@compute @workgroup_size(64)
-fn forward(@builtin(global_invocation_id) id: vec3u) {
+fn stepForward(direction: u32, step: u32, row0: u32, unit: u32) {
   let H = params.hidden;
-  let unit = id.x;
   if (unit >= H) {
     return;
   }
-  let direction = id.z;
-  let row0 = id.y * 4u;
   let row = min(vec4u(row0, row0 + 1u, row0 + 2u, row0 + 3u), vec4u(params.batch - 1u));
   let biasAt = direction * H + unit;
   var sum = vec4f(bias[biasAt]);
-  if (hasBefore()) {
-    let place = (slotBefore(direction) * params.batch + row) * params.width + direction * H;
+  if (hasBefore(step)) {
+    let place = (slotBefore(direction, step) * params.batch + row) * params.width + direction * H;
     var w = direction * H * H + unit;
     for (var k = 0u; k < H; k++) {
       let x = vec4f(f32(h[place.x + k]), f32(h[place.y + k]), f32(h[place.z + k]), f32(h[place.w + k]));
@@ -151,23 +150,19 @@ fn forward(@builtin(global_invocation_id) id: vec3u) {
   }
   let rows = min(4u, params.batch - row0);
   for (var j = 0u; j < rows; j++) {
-    finishForward(direction, row0 + j, unit, sum[j]);
+    finishForward(direction, step, row0 + j, unit, sum[j]);
   }
 }
 
-@compute @workgroup_size(64)
-fn backward(@builtin(global_invocation_id) id: vec3u) {
+fn stepBackward(direction: u32, step: u32, carried: u32, row0: u32, unit: u32) {
   let H = params.hidden;
-  let unit = id.x;
   if (unit >= H) {
     return;
   }
-  let direction = id.z;
-  let row0 = id.y * 4u;
   let row = min(vec4u(row0, row0 + 1u, row0 + 2u, row0 + 3u), vec4u(params.batch - 1u));
   var sum = vec4f();
-  if (params.step + 1u < params.steps) {
-    let after = timeOf(direction, params.step + 1u);
+  if (step + 1u < params.steps) {
+    let after = timeOf(direction, step + 1u);
     var w = direction * H * H + unit;
     let place = ((direction * params.steps + after) * params.batch + row) * H;
     for (var k = 0u; k < H; k++) {
@@ -178,6 +173,38 @@ fn backward(@builtin(global_invocation_id) id: vec3u) {
   }
   let rows = min(4u, params.batch - row0);
   for (var j = 0u; j < rows; j++) {
-    finishBackward(direction, row0 + j, unit, sum[j]);
+    finishBackward(direction, step, carried, row0 + j, unit, sum[j]);
+  }
+}
+
+@compute @workgroup_size(64)
+fn forward(@builtin(global_invocation_id) id: vec3u) {
+  stepForward(id.z, params.step, id.y * 4u, id.x);
+}
+
+@compute @workgroup_size(64)
+fn backward(@builtin(global_invocation_id) id: vec3u) {
+  stepBackward(id.z, params.step, params.hasCarry, id.y * 4u, id.x);
+}
+
+@compute @workgroup_size(64)
+fn forward_steps(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+  for (var step = params.step; step < params.step + params.count; step++) {
+    for (var unit = lane; unit < params.hidden; unit += 64u) {
+      stepForward(group.z, step, group.y * 4u, unit);
+    }
+    storageBarrier();
+  }
+}
+
+@compute @workgroup_size(64)
+fn backward_steps(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+  var carried = params.hasCarry;
+  for (var back = 0u; back < params.count; back++) {
+    for (var unit = lane; unit < params.hidden; unit += 64u) {
+      stepBackward(group.z, params.step - back, carried, group.y * 4u, unit);
+    }
+    carried = params.hasLengths;
+    storageBarrier();
   }
 }

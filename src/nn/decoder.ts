@@ -195,7 +195,7 @@ export class Decoder {
     for (const [index, { layer, input, dropped, output, site }] of this.#stages.entries()) {
       if (index > 0) layer.projectInput(input, start, end);
       else if (this.#feed) layer.projectInput(this.#feed, start, end);
-      for (let step = start; step < end; step++) layer.forwardStep(step);
+      layer.forward(start, end);
       if (dropped !== layer.output) this.#drop(layer.output, dropped, start, end, this.#config.dropout, site);
       if (output !== dropped) {
         this.#copySteps(dropped, output, start, end, 0);
@@ -258,7 +258,7 @@ export class Decoder {
       const { layer, input, dropped, output, site } = stage;
       if (output !== dropped) this.#spreadGradient(output, [dropped, input.tensor], start, end);
       if (dropped !== layer.output) undrop(dropped, layer.output, this.#config.dropout, site);
-      for (let step = end - 1; step >= start; step--) layer.backwardStep(step);
+      layer.backward(start, end);
       if (index > 0) layer.backwardInput(input, start, end);
       else if (this.#feed) layer.backwardInput(this.#feed, start, end);
     }

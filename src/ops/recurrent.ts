@@ -1,7 +1,8 @@
 /**
  * A recurrent layer of any cell, one direction or both. The input's products for any range of steps are one matrix
- * product each; a step is one fused dispatch for all directions; in the backward pass the steps leave the gates'
- * gradients behind, and the weights' gradients are a few products over all steps at the end.
+ * product each; a step is one fused dispatch for all directions, or, of layers with few units, many steps are one; in the
+ * backward pass the steps leave the gates' gradients behind, and the weights' gradients are a few products over all steps
+ * at the end.
  *
  * `recurrent` runs a whole sequence. `RecurrentLayer` is the same in pieces, for loops that do more in every step: the
  * decoder's with input feeding, or one that picks each word from the step before.
@@ -62,19 +63,25 @@ export class RecurrentLayer {
     for (let time = start; time < end; time++) if (!this.#projected[time]) this.#placeBias(time);
   }
 
-  /** One step of all directions. Its inputs have been projected; steps are taken in order. */
-  forwardStep(step: number): void {
-    const { cell } = this.#options;
+  /** Steps `start` to `end` of all directions. Their inputs have been projected; steps are taken in order. */
+  forward(start: number, end: number): void {
+    this.#expectSteps(start, end);
     for (let direction = 0; direction < this.#memory.directions; direction++) {
-      const time = this.#memory.timeOf(direction, step);
-      if (!this.#projected[time]) throw new ShapeError(`${this.output}: no input for step ${time}`);
+      for (let step = start; step < end; step++) {
+        const time = this.#memory.timeOf(direction, step);
+        if (!this.#projected[time]) throw new ShapeError(`${this.output}: no input for step ${time}`);
+      }
     }
-    cell.forward(this.#tape, { ...this.#step(step), weights: this.#forwardWeights, bias: this.#bias });
+    const shared = { weights: this.#forwardWeights, bias: this.#bias };
+    for (let step = start, count = 0; step < end; step += count) {
+      count = Math.min(this.#atOnce, end - step);
+      this.#options.cell.forward(this.#tape, { ...this.#step(step, count), ...shared });
+    }
   }
 
   /**
    * One tensor a state, [B, D*H]: each row's state after its own last step (its initial state where it has none).
-   * Gradients left in them reach the layer where `backwardStep` starts.
+   * Gradients left in them reach the layer where `backward` starts.
    */
   finalStates(): Tensor[] {
     this.#final ??= this.#memory.states.map((state, index) => {
@@ -96,21 +103,25 @@ export class RecurrentLayer {
   }
 
   /**
-   * One step back: the gradients of the step's gates, from those of `output`, of the step after and of the final states.
-   * Steps are taken in reverse order; all that reads `output` at this step has left its gradient by now.
+   * Back from step `end` to `start`: the gradients of the steps' gates, from those of `output`, of the step after and of
+   * the final states. Steps are taken in reverse order; all that reads `output` at these steps has left its gradient by now.
    */
-  backwardStep(step: number): void {
+  backward(start: number, end: number): void {
+    this.#expectSteps(start, end);
     const { cell } = this.#options;
     this.#carry ??= this.#startCarry();
     this.#backwardWeights ??= joinRecurrentWeights(this.#tape, this.#options);
-    cell.backward(this.#tape, {
-      ...this.#step(step),
-      weights: this.#backwardWeights,
-      upstream: this.#tape.gradientOf(this.output),
-      carry: this.#carry.tensors,
-      hasCarry: this.#carry.filled,
-    });
-    this.#carry.filled = 2 ** cell.states.length - 1;
+    for (let left = end, count = 0; left > start; left -= count) {
+      count = Math.min(this.#atOnce, left - start);
+      cell.backward(this.#tape, {
+        ...this.#step(left - 1, count),
+        weights: this.#backwardWeights,
+        upstream: this.#tape.gradientOf(this.output),
+        carry: this.#carry.tensors,
+        hasCarry: this.#carry.filled,
+      });
+      this.#carry.filled = 2 ** cell.states.length - 1;
+    }
   }
 
   /** The gradient of one input at steps `start` to `end`, whose backward steps are done. */
@@ -149,10 +160,15 @@ export class RecurrentLayer {
     return [this.output, ...(this.#final ?? [])].some((tensor) => this.#tape.gradientOf(tensor));
   }
 
-  #step(step: number): CellStep {
+  get #atOnce(): number {
+    const { cell, batch, hidden } = this.#options;
+    return cell.stepsAtOnce?.(this.#tape, { batch, hidden, directions: this.#memory.directions }) ?? 1;
+  }
+
+  #step(step: number, count: number): CellStep {
     const { steps, batch, hidden, lengths } = this.#options;
     const { directions, reverse, hasInitial, gates, states } = this.#memory;
-    return { step, steps, batch, hidden, directions, reverse, hasInitial, lengths, gates, states };
+    return { step, count, steps, batch, hidden, directions, reverse, hasInitial, lengths, gates, states };
   }
 
   #expectSteps(start: number, end: number): void {
@@ -247,10 +263,10 @@ export function recurrent(tape: Tape, options: RecurrentOptions): RecurrentResul
   const layer = new RecurrentLayer(tape, options);
   const { inputs, steps } = options;
   for (const input of inputs) layer.projectInput(input, 0, steps);
-  for (let step = 0; step < steps; step++) layer.forwardStep(step);
+  layer.forward(0, steps);
   tape.onBackward(() => {
     if (!layer.reached) return;
-    for (let step = steps - 1; step >= 0; step--) layer.backwardStep(step);
+    layer.backward(0, steps);
     for (const input of inputs) layer.backwardInput(input, 0, steps);
     layer.finishBackward();
   });

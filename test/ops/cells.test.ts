@@ -138,10 +138,14 @@ interface CellKernels {
 }
 
 // With its own time as the time before or after, a step would read what its neighbours write.
-const ownTime = { right: /params\.step [+-] 1u\)/g, wrong: 'params.step)' };
+const ownTime = { right: /\bstep [+-] 1u\)/g, wrong: 'step)' };
+// Without the barrier a step would read what its neighbours are still to write in the step before.
+const noBarrier = { right: /storageBarrier\(\);/g, wrong: '' };
 const fused: CellKernel[] = [
   { entry: 'forward', ...ownTime },
   { entry: 'backward', ...ownTime },
+  { entry: 'forward_steps', ...noBarrier },
+  { entry: 'backward_steps', ...noBarrier },
 ];
 
 const kernelsOfCells: CellKernels[] = [
@@ -184,7 +188,7 @@ describe.each(kernelsOfCells)('$name', ({ name, shader, dispatches, kernels }) =
 
   test('a step there and a step back: as many dispatches as the cell says, for both directions', () => {
     const count = (T: number) => {
-      const { tape, options } = record(name, { T, B: 8, I: 8, H: 8, D: 2 });
+      const { tape, options } = record(name, { T, B: 8, I: 8, H: 132, D: 2 });
       const { output } = recurrent(tape, options);
       tape.seedGradient(output, tape.tensor('d output', output.shape));
       tape.backward();
@@ -192,6 +196,24 @@ describe.each(kernelsOfCells)('$name', ({ name, shader, dispatches, kernels }) =
     };
     expect(count(7) - count(6)).toBe(2 * dispatches);
     expect(count(6)).toBeLessThan(2 * dispatches * 6 + 40);
+  });
+
+  test.each([
+    { kind: 'hardware', software: false, H: 128, more: 132 },
+    { kind: 'software', software: true, H: 64, more: 68 },
+  ])('of a layer with few units many steps are one dispatch on $kind', ({ software, H, more }) => {
+    const entries = (T: number, hidden: number, B = 8) => {
+      const { tape, options } = record(name, { T, B, I: 8, H: hidden, D: 2 }, software);
+      const { output } = recurrent(tape, options);
+      tape.seedGradient(output, tape.tensor('d output', output.shape));
+      tape.backward();
+      return tape.dispatches.filter(({ entry }) => /^(forward|backward)/.test(entry)).length;
+    };
+    const few = dispatches === 1;
+    expect(entries(9, H)).toBe(few ? 2 : 9 * 2 * dispatches);
+    expect(entries(9, more)).toBe(9 * 2 * dispatches);
+    // No dispatch may run for long.
+    if (few) expect(entries(1000, H, 512)).toBeGreaterThan(2);
   });
 
   test('shapes that do not fit are refused by name', () => {
@@ -216,6 +238,7 @@ describe.each(kernelsOfCells)('$name', ({ name, shader, dispatches, kernels }) =
     );
     const params = {
       step: 1,
+      count: 2,
       steps: T,
       batch: B,
       hidden: H,

@@ -1,12 +1,13 @@
 /** Recurrent layers on the device: every cell against the float64 reference, whole sequences and step by step. */
 import { describe, expect, test, vi } from 'vitest';
-import type { Gpu } from '../../src/gpu/gpu.ts';
+import { Gpu } from '../../src/gpu/gpu.ts';
 import { cells } from '../../src/ops/cells/registry.ts';
 import { recordCopyRows } from '../../src/ops/copy.ts';
 import { evaluate, type Value } from '../../src/ops/evaluate.ts';
 import { type DirectionWeights, RecurrentLayer, recurrent } from '../../src/ops/recurrent.ts';
 import { type ReferenceLayer, recurrentReference, referenceCells } from '../../src/reference/recurrent.ts';
 import { ScratchPool } from '../../src/scheduler/scratch-pool.ts';
+import { Tape } from '../../src/scheduler/tape.ts';
 import type { Tensor } from '../../src/scheduler/tensor.ts';
 import { expectClose, forwardTolerance, gradientTolerance } from '../setup/compare.ts';
 import { testGpu } from '../setup/gpu.ts';
@@ -80,14 +81,20 @@ function referenceOf(name: CellName, sizes: Case, inputs: Named<Value>) {
 }
 
 /** Runs a layer forward and backward; `upstream` says which results get a gradient. */
-async function run(name: CellName, sizes: Case, inputs: Named<Value>, upstream: Named<Value> | undefined) {
+async function run(
+  name: CellName,
+  sizes: Case,
+  inputs: Named<Value>,
+  upstream: Named<Value> | undefined,
+  { cell = makeCell(name), on = gpu } = {},
+) {
   const { T, B, I, H, directions = 1, reverse = false, initial = [] } = sizes;
   return evaluate<string, string>(
-    gpu,
+    on,
     inputs,
     (tape, tensors) => {
       const result = recurrent(tape, {
-        cell: makeCell(name),
+        cell,
         label: name,
         steps: T,
         batch: B,
@@ -279,6 +286,38 @@ function takeRows({ data, shape }: Value, axis: number, rows: number[]): Value {
   return { data: Float32Array.from(taken), shape: shape.map((size, i) => (i === axis ? rows.length : size)) };
 }
 
+describe.each(cellNames.filter((name) => makeCell(name).stepsAtOnce))(
+  '%s with few units: many steps in one dispatch have the bits of one dispatch a step',
+  (name) => {
+    const hardware = new Gpu(gpu.device, { ...gpu.report, kind: 'hardware' }, false);
+    test.each([
+      { on: gpu, B: 19, H: 36, lengths: undefined },
+      { on: gpu, B: 19, H: 12, lengths: [5, 0, 3, 1, 2] },
+      { on: hardware, B: 5, H: 67, lengths: undefined },
+      { on: hardware, B: 6, H: 9, lengths: [5, 0, 3, 1, 2] },
+    ])('$on.report.kind, B $B, H $H, lengths $lengths', async ({ on, B, H, lengths }) => {
+      const sizes: Case = {
+        ...{ T: 5, B, I: 3, H, directions: 2, initial: both.slice(0, referenceCells[name].states) },
+        ...(lengths && { lengths: Array.from({ length: B }, (_, row) => lengths[row % 5]!) }),
+      };
+      const inputs = draw(name, sizes);
+      const upstream = upstreamOf(name, sizes);
+      const { stepsAtOnce, ...cell } = makeCell(name);
+      // Two dispatches, so that the second starts where the first has ended.
+      const three = { ...cell, stepsAtOnce: () => 3 };
+      const results = await Promise.all(
+        [cell, three, makeCell(name)].map((cell) => run(name, sizes, inputs, upstream, { cell, on })),
+      );
+      const tape = new Tape({ ...on.traits, training: true });
+      expect(stepsAtOnce!(tape, { batch: B, hidden: H, directions: 2 })).toBeGreaterThan(1);
+      for (const { outputs, gradients } of results.slice(1)) {
+        expect(outputs).toEqual(results[0]!.outputs);
+        expect(gradients).toEqual(results[0]!.gradients);
+      }
+    });
+  },
+);
+
 /**
  * The layer fed with its own last h beside x: W_hh h + W_f h is a plain layer with the recurrent weights W_hh + W_f,
  * whose gradient both get. (Not so for the GRU, whose reset gate sees only W_hh h.)
@@ -327,7 +366,7 @@ describe.each(['rnn-tanh', 'rnn-relu', 'lstm'] as const)(
           layer.projectInput(words, 0, T);
           for (let t = 0; t < T; t++) {
             layer.projectInput(feed, t, t + 1);
-            layer.forwardStep(t);
+            layer.forward(t, t + 1);
             recordCopyRows(tape, at(layer.output, t), at(fed, t), B, H);
           }
           const finals = layer.finalStates();
@@ -337,7 +376,7 @@ describe.each(['rnn-tanh', 'rnn-relu', 'lstm'] as const)(
                 const [from, to] = [tape.gradientOf(fed)!, tape.gradientPart(layer.output)!];
                 recordCopyRows(tape, at(from, t), at(to, t), B, H, 1);
               }
-              layer.backwardStep(t);
+              layer.backward(t, t + 1);
               layer.backwardInput(feed, t, t + 1);
             }
             layer.backwardInput(words, 0, T);

@@ -11,13 +11,18 @@
 import type { Tape } from '../../scheduler/tape.ts';
 import type { Tensor } from '../../scheduler/tensor.ts';
 
-/** One step of all directions, as a cell's kernel sees it. */
-export interface CellStep {
-  readonly step: number;
-  readonly steps: number;
+export interface CellSizes {
   readonly batch: number;
   readonly hidden: number;
   readonly directions: number;
+}
+
+/** One step of all directions, as a cell's kernel sees it; or some, one after the other. */
+export interface CellStep extends CellSizes {
+  readonly step: number;
+  /** How many steps, from `step` on, or back from it in the backward pass: 1, or up to what `Cell.stepsAtOnce` says. */
+  readonly count: number;
+  readonly steps: number;
   /** Bit d: direction d runs backwards in time. */
   readonly reverse: number;
   /** 1: slot T of the states holds initial states; 0: the initial states are zero and slot T is never read. */
@@ -71,6 +76,8 @@ export interface Cell {
   readonly recurrentInputs?: readonly RecurrentFactor[];
   /** Names of the states; the first is `h`, the output. */
   readonly states: readonly [string, ...string[]];
+  /** How many steps one call of `forward` or `backward` takes at most; 1 where absent. */
+  stepsAtOnce?(tape: Tape, sizes: CellSizes): number;
   /** Records one step: gates ← activated gates, states[·][t] ← new states. */
   forward(tape: Tape, step: CellForwardStep): void;
   /** Records one step of the backward pass: gates ← gradients before the activations, carry ← carried gradients. */
@@ -115,8 +122,32 @@ export function stepGrid(
   step: CellStep,
   quadUnits: number,
 ): { quads: boolean; workgroups: [number, number, number] } {
-  const { batch, hidden, directions } = step;
-  const quads = tape.software && tape.subgroups && batch > 4 && hidden % 4 === 0;
+  const { batch, hidden, directions, count } = step;
+  const quads = takesQuads(tape, step);
+  const down = Math.ceil(batch / (quads ? 16 : 4));
+  if (count > 1) return { quads, workgroups: [1, down, directions] };
   if (!quads) return { quads, workgroups: rowGrid(step) };
-  return { quads, workgroups: [Math.ceil(hidden / (2 * quadUnits)), Math.ceil(batch / 16), directions] };
+  return { quads, workgroups: [Math.ceil(hidden / (2 * quadUnits)), down, directions] };
 }
+
+function takesQuads(tape: Tape, { batch, hidden }: CellSizes): boolean {
+  return tape.software && tape.subgroups && batch > 4 && hidden % 4 === 0;
+}
+
+/**
+ * How many steps of a layer with few units go into one dispatch. There a workgroup takes all units of some rows, and the
+ * steps one after the other: that spares each step its launch, but leaves to one workgroup what many could share. So it
+ * is for steps that take little longer than a launch.
+ */
+export function fewUnits(gates: number): (tape: Tape, sizes: CellSizes) => number {
+  return (tape, sizes) => {
+    const { batch, hidden, directions } = sizes;
+    const few = tape.software ? takesQuads(tape, sizes) && hidden <= 64 : hidden <= 128;
+    if (!few) return 1;
+    const flops = 2 * gates * hidden * hidden * batch * directions;
+    return Math.max(1, Math.floor(mostFlops[tape.software ? 'software' : 'hardware'] / flops));
+  };
+}
+
+/** Operations of one dispatch of many steps: some tenths of a second on a slow device of either sort. */
+const mostFlops = { software: 5e8, hardware: 2e10 };

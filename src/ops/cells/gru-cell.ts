@@ -2,7 +2,7 @@
  * GRU (Cho et al. 2014) in PyTorch's form, the reset after the recurrent product: n = tanh(W_in x + b_in +
  * r ⊙ (W_hn h + b_hn)). Gates r, z, n; a fourth slot keeps W_hn h + b_hn, and in the backward pass its gradient.
  */
-import { type Cell, stepGrid, stepParams } from './cell.ts';
+import { type Cell, fewUnits, stepGrid, stepParams } from './cell.ts';
 
 export const gruCell: Cell = {
   name: 'gru',
@@ -11,12 +11,14 @@ export const gruCell: Cell = {
   recurrentSlots: [0, 1, 3],
   states: ['h'],
 
+  stepsAtOnce: fewUnits(3),
+
   forward(tape, step) {
     const { gates, weights, bias } = step;
     const { quads, workgroups } = stepGrid(tape, step, 4);
-    tape.dispatch(quads ? 'gru-cell-quads' : 'gru-cell', 'forward', {
+    tape.dispatch(quads ? 'gru-cell-quads' : 'gru-cell', step.count > 1 ? 'forward_steps' : 'forward', {
       bindings: { gates, h: step.states[0]!, weights, bias, lengths: step.lengths ?? weights },
-      params: { ...stepParams(step), hasUpstream: 0, hasCarry: 0 },
+      params: { ...stepParams(step), count: step.count, hasUpstream: 0, hasCarry: 0 },
       workgroups,
     });
   },
@@ -24,7 +26,7 @@ export const gruCell: Cell = {
   backward(tape, step) {
     const { gates, weights, upstream, hasCarry } = step;
     const { quads, workgroups } = stepGrid(tape, step, 16);
-    tape.dispatch(quads ? 'gru-cell-quads' : 'gru-cell', 'backward', {
+    tape.dispatch(quads ? 'gru-cell-quads' : 'gru-cell', step.count > 1 ? 'backward_steps' : 'backward', {
       bindings: {
         gates,
         hRead: step.states[0]!,
@@ -33,7 +35,7 @@ export const gruCell: Cell = {
         upstream: upstream ?? weights,
         carry: step.carry[0]!,
       },
-      params: { ...stepParams(step), hasUpstream: upstream ? 1 : 0, hasCarry },
+      params: { ...stepParams(step), count: step.count, hasUpstream: upstream ? 1 : 0, hasCarry },
       workgroups,
     });
   },

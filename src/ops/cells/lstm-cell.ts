@@ -1,5 +1,5 @@
 /** LSTM (Hochreiter & Schmidhuber 1997, with forget gate) in PyTorch's form: gates i, f, g, o; states h, c. */
-import { type Cell, stepGrid, stepParams } from './cell.ts';
+import { type Cell, fewUnits, stepGrid, stepParams } from './cell.ts';
 
 export const lstmCell: Cell = {
   name: 'lstm',
@@ -8,13 +8,15 @@ export const lstmCell: Cell = {
   recurrentSlots: [0, 1, 2, 3],
   states: ['h', 'c'],
 
+  stepsAtOnce: fewUnits(4),
+
   forward(tape, step) {
     const [h, c] = step.states;
     const { gates, weights, bias } = step;
     const { quads, workgroups } = stepGrid(tape, step, 4);
-    tape.dispatch(quads ? 'lstm-cell-quads' : 'lstm-cell', 'forward', {
+    tape.dispatch(quads ? 'lstm-cell-quads' : 'lstm-cell', step.count > 1 ? 'forward_steps' : 'forward', {
       bindings: { gates, h: h!, c: c!, weights, bias, lengths: step.lengths ?? weights },
-      params: { ...stepParams(step), hasUpstream: 0, hasCarry: 0 },
+      params: { ...stepParams(step), count: step.count, hasUpstream: 0, hasCarry: 0 },
       workgroups,
     });
   },
@@ -26,7 +28,7 @@ export const lstmCell: Cell = {
     const first = step.step === step.steps - 1;
     const hasCarry = step.lengths || first ? step.hasCarry : step.hasCarry & ~1;
     const { quads, workgroups } = stepGrid(tape, step, 16);
-    tape.dispatch(quads ? 'lstm-cell-quads' : 'lstm-cell', 'backward', {
+    tape.dispatch(quads ? 'lstm-cell-quads' : 'lstm-cell', step.count > 1 ? 'backward_steps' : 'backward', {
       bindings: {
         gates,
         cRead: step.states[1]!,
@@ -36,7 +38,7 @@ export const lstmCell: Cell = {
         carryH: carryH!,
         carryC: carryC!,
       },
-      params: { ...stepParams(step), hasUpstream: upstream ? 1 : 0, hasCarry },
+      params: { ...stepParams(step), count: step.count, hasUpstream: upstream ? 1 : 0, hasCarry },
       workgroups,
     });
   },

@@ -1,6 +1,6 @@
 /** The simple (Elman) cell h = act(W_ih x + b_ih + W_hh h + b_hh), with tanh or relu. */
 import { ConfigError } from '../../errors.ts';
-import { type Cell, stepGrid, stepParams } from './cell.ts';
+import { type Cell, fewUnits, stepGrid, stepParams } from './cell.ts';
 import type { CellChoice } from './registry.ts';
 
 function makeRnnCell(name: string, relu: 0 | 1): Cell {
@@ -11,12 +11,14 @@ function makeRnnCell(name: string, relu: 0 | 1): Cell {
     recurrentSlots: [0],
     states: ['h'],
 
+    stepsAtOnce: fewUnits(1),
+
     forward(tape, step) {
       const { gates, weights, bias } = step;
       const { quads, workgroups } = stepGrid(tape, step, 16);
-      tape.dispatch(quads ? 'rnn-cell-quads' : 'rnn-cell', 'forward', {
+      tape.dispatch(quads ? 'rnn-cell-quads' : 'rnn-cell', step.count > 1 ? 'forward_steps' : 'forward', {
         bindings: { gates, h: step.states[0]!, weights, bias, lengths: step.lengths ?? weights },
-        params: { ...stepParams(step), relu, hasUpstream: 0, hasCarry: 0 },
+        params: { ...stepParams(step), count: step.count, relu, hasUpstream: 0, hasCarry: 0 },
         workgroups,
       });
     },
@@ -27,7 +29,7 @@ function makeRnnCell(name: string, relu: 0 | 1): Cell {
       const first = step.step === step.steps - 1;
       const hasCarry = step.lengths || first ? step.hasCarry : 0;
       const { quads, workgroups } = stepGrid(tape, step, 16);
-      tape.dispatch(quads ? 'rnn-cell-quads' : 'rnn-cell', 'backward', {
+      tape.dispatch(quads ? 'rnn-cell-quads' : 'rnn-cell', step.count > 1 ? 'backward_steps' : 'backward', {
         bindings: {
           gates,
           weights,
@@ -35,7 +37,7 @@ function makeRnnCell(name: string, relu: 0 | 1): Cell {
           upstream: upstream ?? weights,
           carry: step.carry[0]!,
         },
-        params: { ...stepParams(step), relu, hasUpstream: upstream ? 1 : 0, hasCarry },
+        params: { ...stepParams(step), count: step.count, relu, hasUpstream: upstream ? 1 : 0, hasCarry },
         workgroups,
       });
     },
