@@ -137,12 +137,14 @@ function takesQuads(tape: Tape, { batch, hidden }: CellSizes): boolean {
 /**
  * How many steps of a layer with few units go into one dispatch. There a workgroup takes all units of some rows, and the
  * steps one after the other: that spares each step its launch, but leaves to one workgroup what many could share. So it
- * is for steps that take little longer than a launch.
+ * is for steps that take little longer than a launch; and on a CPU there must be a workgroup for a second core.
  */
 export function fewUnits(gates: number): (tape: Tape, sizes: CellSizes) => number {
   return (tape, sizes) => {
     const { batch, hidden, directions } = sizes;
-    const few = tape.software ? takesQuads(tape, sizes) && hidden <= 64 : hidden <= 128;
+    const few = tape.software
+      ? takesQuads(tape, sizes) && hidden <= 64 && Math.ceil(batch / 16) * directions > 1
+      : hidden <= 128;
     if (!few) return 1;
     const flops = 2 * gates * hidden * hidden * batch * directions;
     return Math.max(1, Math.floor(mostFlops[tape.software ? 'software' : 'hardware'] / flops));
