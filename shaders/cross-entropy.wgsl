@@ -1,4 +1,4 @@
-// Softmax cross-entropy of N rows over a vocabulary of V, a chunk of columns at a time. With x = logits + bias,
+// Softmax cross-entropy of N rows over a vocabulary of V, a chunk of columns at a time. With x = logits,
 // t = the row's target and s = smoothing (PyTorch's label_smoothing: even over all V, the target among them):
 //
 //   nll = log sum_v exp(x_v) - x_t
@@ -12,17 +12,17 @@
 //
 // Rows whose target is `ignored` have loss 0 and gradient 0; where an x is not finite the loss is not either, whatever
 // max and exp make of it (the gradient may be: the loss decides whether an update is made). `scan` runs once a chunk, in
-// the order of the vocabulary: 32 lanes a row, lane l reading the columns v = l modulo 32 and keeping a running maximum
-// and a sum of exponentials relative to it. What a lane adds up, and in which order, thus depends on the row alone, not
-// on N or the chunks.
-// `finish` joins the lanes of a row in order, `reduce` adds up the rows. `gradient` overwrites a chunk's logits.
+// the order of the vocabulary: 8 lanes a row, each with 4 columns side by side, so that a row has 32 streams: stream l
+// reads the columns v = l modulo 32 and keeps a running maximum and a sum of exponentials relative to it. What a stream
+// adds up, and in which order, thus depends on the row alone, not on N or the chunks.
+// `finish` joins the streams of a row in order, `reduce` adds up the rows. `gradient` overwrites a chunk's logits.
 //
-//   logits      [N, width]  read in scan, overwritten by d loss / d x * scale in gradient
-//   bias        [V]         read where hasBias = 1
+//   logits      [N, 4 fours] read in scan, overwritten by d loss / d x * scale in gradient; what lies beyond `width` is
+//                            not used, and any number afterwards
 //   targets     [N]         read
 //   classWeights [V]        read where hasClassWeights = 1
 //   weightSum   [1]         read where hasClassWeights = 1: their sum
-//   lanes       [N, 32]     scan to finish: maximum, sum of exp(x - maximum), sum of (w) x, column of the maximum
+//   streams     [N, 32]     scan to finish: maximum, sum of exp(x - maximum), sum of (w) x, column of the maximum
 //   picked      [N]         scan to finish: x_t
 //   softmax     [N]         finish to gradient: maximum, 1 / sum of exp(x - maximum)
 //   terms       [N]         finish to reduce: loss, nll, 1, 1 where the target has the largest x (the first of equals)
@@ -32,36 +32,47 @@
 struct Params {
   rows: u32,
   width: u32, // columns of the chunk
-  start: u32, // the chunk's first column, counted in the vocabulary
+  fours: u32, // distance between rows of logits, in fours: at least width / 4
+  start: u32, // the chunk's first column, counted in the vocabulary: a multiple of 4
   vocabulary: u32,
   ignored: u32,
-  hasBias: u32,
-  hasClassWeights: u32,
   smoothing: f32,
   stride: u32, // rows a row of the grid, for grids folded into y
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read_write> logits: array<f32>;
-@group(0) @binding(2) var<storage, read> bias: array<f32>;
-@group(0) @binding(3) var<storage, read> targets: array<u32>;
-@group(0) @binding(4) var<storage, read_write> lanes: array<vec4f>;
-@group(0) @binding(5) var<storage, read_write> picked: array<f32>;
-@group(0) @binding(6) var<storage, read_write> softmax: array<vec2f>;
-@group(0) @binding(7) var<storage, read_write> terms: array<vec4f>;
-@group(0) @binding(8) var<storage, read> scale: array<f32>;
-@group(0) @binding(9) var<storage, read_write> statistics: array<f32>;
-@group(0) @binding(10) var<storage, read> classWeights: array<f32>;
-@group(0) @binding(11) var<storage, read> weightSum: array<f32>;
+@group(0) @binding(1) var<storage, read_write> logits: array<vec4f>;
+@group(0) @binding(2) var<storage, read> targets: array<u32>;
+@group(0) @binding(3) var<storage, read_write> streams: array<vec4f>;
+@group(0) @binding(4) var<storage, read_write> picked: array<f32>;
+@group(0) @binding(5) var<storage, read_write> softmax: array<vec2f>;
+@group(0) @binding(6) var<storage, read_write> terms: array<vec4f>;
+@group(0) @binding(7) var<storage, read> scale: array<f32>;
+@group(0) @binding(8) var<storage, read_write> statistics: array<f32>;
+@group(0) @binding(9) var<storage, read> classWeights: array<f32>;
+@group(0) @binding(10) var<storage, read> weightSum: array<f32>;
 
-const laneCount = 32u;
-const rowsPerGroup = 2u;
+override hasClassWeights: u32 = 1;
+
+const laneCount = 8u; // of a row, 4 columns each
+const streamCount = 4u * laneCount;
+const rowsPerGroup = 8u;
 const lowest = -3.4e38;
 const infinity = 0x7f800000u; // exponent bits all set: infinity or NaN
 
 // exp of x <= 0, down to where products of it could become subnormal, which is slow on CPUs: 1.8e-35 stands for less.
 fn decay(x: f32) -> f32 {
   return exp(max(x, -80.0));
+}
+
+fn decay_four(x: vec4f) -> vec4f {
+  return exp(max(x, vec4f(-80.0)));
+}
+
+// The weights of the classes v to v + 3, as far as there are so many.
+fn weights_of(v: u32) -> vec4f {
+  let at = min(vec4u(v, v + 1u, v + 2u, v + 3u), vec4u(params.vocabulary - 1u));
+  return vec4f(classWeights[at.x], classWeights[at.y], classWeights[at.z], classWeights[at.w]);
 }
 
 @compute @workgroup_size(laneCount, rowsPerGroup)
@@ -74,44 +85,43 @@ fn scan(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local
   if (label == params.ignored) {
     return;
   }
-  let place = row * laneCount + local.x;
-  var largest = lowest;
-  var sum = 0.0;
-  var total = 0.0;
-  var column = 0.0;
+  let place = row * streamCount + 4u * local.x;
+  var largest = vec4f(lowest);
+  var sum = vec4f(0.0);
+  var total = vec4f(0.0);
+  var column = vec4f(0.0);
   if (params.start > 0u) {
-    let before = lanes[place];
-    largest = before.x;
-    sum = before.y;
-    total = before.z;
-    column = before.w;
+    let before = transpose(mat4x4f(streams[place], streams[place + 1u], streams[place + 2u], streams[place + 3u]));
+    largest = before[0];
+    sum = before[1];
+    total = before[2];
+    column = before[3];
   }
-  let first = (local.x + laneCount - params.start % laneCount) % laneCount;
-  for (var j = first; j < params.width; j += laneCount) {
-    let v = params.start + j;
-    var x = logits[row * params.width + j];
-    if (params.hasBias == 1u) {
-      x += bias[v];
-    }
+  let first = (local.x + laneCount - params.start / 4u % laneCount) % laneCount;
+  for (var j = first; 4u * j < params.width; j += laneCount) {
+    let exists = vec4u(4u * j) + vec4u(0u, 1u, 2u, 3u) < vec4u(params.width);
+    let v = params.start + 4u * j;
+    let x = select(vec4f(lowest), logits[row * params.fours + j], exists);
     let difference = x - largest;
-    let e = decay(-abs(difference));
-    if (difference > 0.0) {
-      sum = sum * e + 1.0;
-      largest = x;
-      column = f32(v);
-    } else {
-      sum += e;
+    let e = decay_four(-abs(difference));
+    let rises = difference > vec4f(0.0);
+    sum = select(sum + select(vec4f(0.0), e, exists), fma(sum, e, vec4f(1.0)), rises);
+    largest = select(largest, x, rises);
+    column = select(column, vec4f(vec4u(v, v + 1u, v + 2u, v + 3u)), rises);
+    var term = x;
+    if (hasClassWeights == 1u) {
+      term *= weights_of(v);
     }
-    if (params.hasClassWeights == 1u) {
-      total += classWeights[v] * x;
-    } else {
-      total += x;
-    }
-    if (v == label) {
-      picked[row] = x;
-    }
+    total += select(vec4f(0.0), term, exists);
   }
-  lanes[place] = vec4f(largest, sum, total, column);
+  let after = transpose(mat4x4f(largest, sum, total, column));
+  for (var i = 0u; i < 4u; i++) {
+    streams[place + i] = after[i];
+  }
+  let at = label - params.start; // beyond the width where it is in another chunk
+  if (at < params.width && label / 4u % laneCount == local.x) {
+    picked[row] = logits[row * params.fours + at / 4u][at % 4u];
+  }
 }
 
 @compute @workgroup_size(64)
@@ -126,9 +136,9 @@ fn finish(@builtin(global_invocation_id) id: vec3u) {
     terms[row] = vec4f(0.0);
     return;
   }
-  var all = lanes[row * laneCount];
-  for (var lane = 1u; lane < laneCount; lane++) {
-    let one = lanes[row * laneCount + lane];
+  var all = streams[row * streamCount];
+  for (var stream = 1u; stream < streamCount; stream++) {
+    let one = streams[row * streamCount + stream];
     let largest = max(all.x, one.x);
     let sum = all.y * decay(all.x - largest) + one.y * decay(one.x - largest);
     let wins = one.x > all.x || (one.x == all.x && one.w < all.w);
@@ -139,7 +149,7 @@ fn finish(@builtin(global_invocation_id) id: vec3u) {
   let nll = select(all.z, logSum + (all.x - picked[row]), isFinite);
   var own = nll;
   var even = logSum + (all.x - all.z / f32(params.vocabulary));
-  if (params.hasClassWeights == 1u) {
+  if (hasClassWeights == 1u) {
     let mean = weightSum[0] / f32(params.vocabulary);
     own = classWeights[label] * nll;
     even = mean * logSum + (mean * all.x - all.z / f32(params.vocabulary));
@@ -171,7 +181,7 @@ fn reduce(@builtin(local_invocation_id) local: vec3u) {
   }
 }
 
-const tile = 512u; // columns
+const tile = 128u; // fours of columns
 
 @compute @workgroup_size(laneCount, rowsPerGroup)
 fn gradient(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local: vec3u) {
@@ -180,27 +190,21 @@ fn gradient(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) l
     return;
   }
   let label = targets[row];
+  let counts = label != params.ignored;
   let normal = softmax[row];
   let factor = scale[0];
   let even = params.smoothing / f32(params.vocabulary);
-  let end = min(params.width, (group.z + 1u) * tile);
+  let end = min((params.width + 3u) / 4u, (group.z + 1u) * tile);
   for (var j = group.z * tile + local.x; j < end; j += laneCount) {
-    let place = row * params.width + j;
-    let v = params.start + j;
-    var slope = 0.0;
-    if (label != params.ignored) {
-      var x = logits[place];
-      if (params.hasBias == 1u) {
-        x += bias[v];
-      }
-      let p = decay(x - normal.x) * normal.y;
-      if (params.hasClassWeights == 1u) {
-        let own = (1.0 - params.smoothing) * classWeights[label];
-        slope = (own * (p - select(0.0, 1.0, v == label)) + even * (weightSum[0] * p - classWeights[v])) * factor;
-      } else {
-        slope = (p - even - select(0.0, 1.0 - params.smoothing, v == label)) * factor;
-      }
+    let place = row * params.fours + j;
+    let v = params.start + 4u * j;
+    let isLabel = vec4u(v, v + 1u, v + 2u, v + 3u) == vec4u(label);
+    let p = decay_four(logits[place] - normal.x) * normal.y;
+    var slope = p - even - select(vec4f(0.0), vec4f(1.0 - params.smoothing), isLabel);
+    if (hasClassWeights == 1u) {
+      let own = (1.0 - params.smoothing) * classWeights[label];
+      slope = own * (p - select(vec4f(0.0), vec4f(1.0), isLabel)) + even * (weightSum[0] * p - weights_of(v));
     }
-    logits[place] = slope;
+    logits[place] = select(vec4f(0.0), slope * factor, counts);
   }
 }

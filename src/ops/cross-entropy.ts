@@ -52,7 +52,7 @@ export interface CrossEntropyOptions {
   readonly scale: Tensor;
   /** f32 [8], persistent: see `statistic`; added to at every run. */
   readonly statistics: Tensor;
-  /** Columns of a chunk. Default: as many as `chunkBytes` hold. It changes no bit of the loss. */
+  /** Columns of a chunk, rounded up to fours. Default: as many as `chunkBytes` hold. It changes no bit of the loss. */
   readonly chunk?: number;
 }
 
@@ -62,7 +62,7 @@ const chunkMultiple = 64;
 /** So that no kernel of a chunk needs more than 65,535 workgroups: the product for the weights takes one for 8 columns. */
 const widestChunk = 2 ** 18;
 /** As in the shader: rows of a workgroup of scan and gradient, columns of one of gradient. */
-const rowsPerGroup = 2;
+const rowsPerGroup = 8;
 const gradientTile = 512;
 /** The shader keeps a column's index in an f32. */
 const largestVocabulary = 2 ** 24;
@@ -94,52 +94,52 @@ export function crossEntropy(tape: Tape, options: CrossEntropyOptions): void {
   const rows = targets.size;
   check(options, rows, vocabulary, size);
   if (rows === 0) return;
-  const width = options.chunk ?? chunkWidth(rows, vocabulary);
+  const row = 4 * Math.ceil((options.chunk ?? chunkWidth(rows, vocabulary)) / 4);
   const chunks: Chunk[] = [];
-  for (let start = 0; start < vocabulary; start += width) {
-    chunks.push({ start, width: Math.min(width, vocabulary - start) });
+  for (let start = 0; start < vocabulary; start += row) {
+    chunks.push({ start, width: Math.min(row, vocabulary - start) });
   }
   const fixed = {
     rows,
+    fours: row / 4,
     vocabulary,
     ignored: options.ignoreIndex,
-    hasBias: bias ? 1 : 0,
-    hasClassWeights: classWeights ? 1 : 0,
     smoothing: options.labelSmoothing,
   };
+  const constants = { hasClassWeights: classWeights ? 1 : 0 };
   const weights = { classWeights: classWeights ?? weight, weightSum: scale };
   if (classWeights) {
     weights.weightSum = tape.tensor('sum of class weights', [1]);
     const column = { tensor: classWeights, offset: 0, row: 1 };
     recordColumnSumRows(tape, column, vocabulary, 1, { tensor: weights.weightSum, accumulate: 0 });
   }
-  const shift = bias ?? weight;
   const input: Matrix = { tensor: hidden, row: size };
   const part = ({ start }: Chunk): Matrix => ({ tensor: weight, offset: start * size, row: size });
   const project = (logits: Tensor, chunk: Chunk) => {
-    const c = { tensor: logits, row: chunk.width };
-    recordMatmul(tape, { m: rows, n: chunk.width, k: size, a: input, b: transposed(part(chunk)), c });
+    const product = { m: rows, n: chunk.width, k: size, a: input, b: transposed(part(chunk)) };
+    recordMatmul(tape, { ...product, c: { tensor: logits, row }, bias, biasOffset: chunk.start });
   };
 
-  const pairs = linearGroups(rows, rowsPerGroup);
-  const [x, y = 1] = pairs.groups;
-  const logits = tape.tensor('logits', [rows, width]);
-  const lanes = tape.tensor('softmax lanes', [rows, 32, 4]);
+  const grid = linearGroups(rows, rowsPerGroup);
+  const [x, y = 1] = grid.groups;
+  const logits = tape.tensor('logits', [rows, row]);
+  const streams = tape.tensor('softmax streams', [rows, 32, 4]);
   const picked = tape.tensor('target logits', [rows]);
   const softmax = tape.tensor('softmax', [rows, 2]);
   const terms = tape.tensor('loss terms', [rows, 4]);
   for (const chunk of chunks) {
     project(logits, chunk);
     tape.dispatch('cross-entropy', 'scan', {
-      bindings: { logits, bias: shift, targets, lanes, picked, classWeights: weights.classWeights },
-      params: { ...fixed, ...chunk, stride: pairs.stride },
-      workgroups: pairs.groups,
+      bindings: { logits, targets, streams, picked, classWeights: weights.classWeights },
+      params: { ...fixed, ...chunk, stride: grid.stride },
+      workgroups: grid.groups,
+      constants,
     });
   }
   const { groups, stride } = linearGroups(rows, 64);
-  const params = { ...fixed, start: 0, width, stride };
-  const bindings = { targets, lanes, picked, softmax, terms, ...weights };
-  tape.dispatch('cross-entropy', 'finish', { bindings, params, workgroups: groups });
+  const params = { ...fixed, start: 0, width: 0, stride };
+  const bindings = { targets, streams, picked, softmax, terms, ...weights };
+  tape.dispatch('cross-entropy', 'finish', { bindings, params, workgroups: groups, constants });
   recordLossTerms(tape, terms, statistics);
 
   tape.onBackward(() => {
@@ -148,15 +148,16 @@ export function crossEntropy(tape: Tape, options: CrossEntropyOptions): void {
     const toBias = bias && tape.gradientTarget(bias);
     if (!toHidden && !toWeight && !toBias) return;
     const again = chunks.length > 1;
-    const slopes = again ? tape.tensor('d logits', [rows, width]) : logits;
+    const slopes = again ? tape.tensor('d logits', [rows, row]) : logits;
     for (const chunk of chunks) {
       if (again) project(slopes, chunk);
       tape.dispatch('cross-entropy', 'gradient', {
-        bindings: { logits: slopes, bias: shift, targets, softmax, scale, ...weights },
-        params: { ...fixed, ...chunk, stride: pairs.stride },
+        bindings: { logits: slopes, targets, softmax, scale, ...weights },
+        params: { ...fixed, ...chunk, stride: grid.stride },
         workgroups: [x, y, Math.ceil(chunk.width / gradientTile)],
+        constants,
       });
-      const d: Matrix = { tensor: slopes, row: chunk.width };
+      const d: Matrix = { tensor: slopes, row };
       if (toHidden) {
         const accumulate = chunk.start > 0 ? 1 : toHidden.accumulate;
         const c = { tensor: toHidden.tensor, row: size };
@@ -169,7 +170,7 @@ export function crossEntropy(tape: Tape, options: CrossEntropyOptions): void {
         recordMatmul(tape, { ...product, accumulate, weightGradient: true });
       }
       if (toBias) {
-        const from = { tensor: slopes, offset: 0, row: chunk.width };
+        const from = { tensor: slopes, offset: 0, row };
         recordColumnSumRows(tape, from, rows, chunk.width, { ...toBias, offset: chunk.start });
       }
     }
@@ -182,7 +183,7 @@ export function crossEntropy(tape: Tape, options: CrossEntropyOptions): void {
  */
 export function recordLossTerms(tape: Tape, terms: Tensor, statistics: Tensor): void {
   const rows = terms.dim(0);
-  const unused = { width: 0, start: 0, vocabulary: 0, ignored: 0, hasBias: 0, hasClassWeights: 0 };
+  const unused = { width: 0, fours: 0, start: 0, vocabulary: 0, ignored: 0 };
   tape.dispatch('cross-entropy', 'reduce', {
     bindings: { terms, statistics },
     params: { ...unused, rows, smoothing: 0, stride: 0 },

@@ -466,12 +466,11 @@ describe('chunk width', () => {
 });
 
 describe('races', () => {
-  const [rows, width, vocabulary] = [5, 34, 67];
+  const [rows, fours, vocabulary] = [11, 9, 67];
   const buffers = {
-    logits: randomFloats(160, [rows, width]).data,
-    bias: randomFloats(161, [vocabulary]).data,
-    targets: Uint32Array.of(40, padding, 66, 50, 33),
-    lanes: new Float32Array(rows * 32 * 4),
+    logits: randomFloats(160, [rows, 4 * fours]).data,
+    targets: Uint32Array.of(40, padding, 66, 50, 33, 5, 32, 35, 36, padding, 64),
+    streams: new Float32Array(rows * 32 * 4),
     picked: new Float32Array(rows),
     softmax: new Float32Array(rows * 2),
     terms: new Float32Array(rows * 4),
@@ -482,20 +481,19 @@ describe('races', () => {
   };
   const params = {
     rows,
-    width,
-    start: 33,
+    width: 35,
+    fours,
+    start: 32,
     vocabulary,
     ignored: padding,
-    hasBias: 1,
-    hasClassWeights: 1,
     smoothing: 0.1,
     stride: 64,
   };
   const entries = [
-    ['scan', 3],
+    ['scan', 2],
     ['finish', 1],
     ['reduce', 1],
-    ['gradient', 3],
+    ['gradient', 2],
   ] as const;
   test.each(entries)('%s has none', (entry, groups) => {
     const check = { buffers, params, workgroups: [groups, 1, 1] } as const;
