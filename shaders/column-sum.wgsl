@@ -3,8 +3,10 @@
 //   tree    one workgroup owns 16 columns; its 16 lanes a column each sum every 16th row, then lane 0 adds the 16
 //           partial sums in order
 //   serial  one lane a column, for adapters on which a barrier costs more than the whole sum (SwiftShader)
+//   fours   the same for four columns a lane, where xOffset and xRow are multiples of 4. Up to 3 numbers past a row's
+//           columns are loaded, and not used
 //
-//   x  read     rows of length `columns`, xRow apart
+//   x  read     rows of length `columns`, xRow apart (as xFours in `fours`)
 //   y  written  [columns]; must not be x's buffer
 
 struct Params {
@@ -21,7 +23,8 @@ alias summed = f32; // or f16
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<stored>;
-@group(0) @binding(2) var<storage, read_write> y: array<summed>;
+@group(0) @binding(2) var<storage, read> xFours: array<vec4<stored>>;
+@group(0) @binding(3) var<storage, read_write> y: array<summed>;
 
 const width = 16u;
 const lanes = 16u;
@@ -67,4 +70,19 @@ fn serial(@builtin(global_invocation_id) id: vec3u) {
     sum += f32(x[params.xOffset + row * params.xRow + column]);
   }
   store(column, sum);
+}
+
+@compute @workgroup_size(8)
+fn fours(@builtin(global_invocation_id) id: vec3u) {
+  let column = 4u * id.x;
+  if (column >= params.columns) {
+    return;
+  }
+  var sum = vec4f(0.0);
+  for (var row = 0u; row < params.rows; row++) {
+    sum += vec4f(xFours[(params.xOffset + row * params.xRow) / 4u + id.x]);
+  }
+  for (var i = 0u; i < min(4u, params.columns - column); i++) {
+    store(column + i, sum[i]);
+  }
 }

@@ -11,18 +11,23 @@ export function recordColumnSumRows(
   columns: number,
   y: { tensor: Tensor; offset?: number; accumulate: 0 | 1 },
 ): void {
-  tape.dispatch('column-sum', tape.software ? 'serial' : 'tree', {
-    bindings: { x: x.tensor, y: y.tensor },
-    params: {
-      rows,
-      columns,
-      xOffset: x.offset,
-      xRow: x.row,
-      yOffset: y.offset ?? 0,
-      accumulate: y.accumulate,
-    },
-    workgroups: [Math.ceil(columns / 16)],
-  });
+  const { tensor, offset, row } = x;
+  const params = {
+    rows,
+    columns,
+    xOffset: offset,
+    xRow: row,
+    yOffset: y.offset ?? 0,
+    accumulate: y.accumulate,
+  };
+  if (tape.software && offset % 4 === 0 && row % 4 === 0) {
+    const bindings = { xFours: tensor, y: y.tensor };
+    tape.dispatch('column-sum', 'fours', { bindings, params, workgroups: [Math.ceil(columns / 32)] });
+  } else {
+    const bindings = { x: tensor, y: y.tensor };
+    const entry = tape.software ? 'serial' : 'tree';
+    tape.dispatch('column-sum', entry, { bindings, params, workgroups: [Math.ceil(columns / 16)] });
+  }
 }
 
 /** Adds the column sums of `gradient` [rows, columns] to the gradient of `bias` [columns], if it needs one. */

@@ -23,23 +23,29 @@ export function recordCopyRows(
   columns: number,
   accumulate: 0 | 1 = 0,
 ): void {
-  const { groups, stride } = linearGroups(rows * columns, 64);
+  // By 16 bytes where everything is a multiple of that.
+  const spans = [columns, x.offset, y.offset, ...(rows > 1 ? [x.row, y.row] : [])];
+  const inFours = spans.every((span) => span % 4 === 0);
+  const unit = inFours ? 4 : 1;
+  const { groups, stride } = linearGroups((rows * columns) / unit, 64);
+  const params = {
+    rows,
+    columns: columns / unit,
+    xOffset: x.offset / unit,
+    xRow: rows > 1 ? x.row / unit : 0,
+    yOffset: y.offset / unit,
+    yRow: rows > 1 ? y.row / unit : 0,
+    accumulate,
+    stride,
+  };
   // Of bits there is nothing to convert.
-  const isHalf = x.tensor.dtype === 'f16' || y.tensor.dtype === 'f16';
-  tape.dispatch(isHalf ? 'convert' : 'copy', 'main', {
-    bindings: { x: x.tensor, y: y.tensor },
-    params: {
-      rows,
-      columns,
-      xOffset: x.offset,
-      xRow: x.row,
-      yOffset: y.offset,
-      yRow: y.row,
-      accumulate,
-      stride,
-    },
-    workgroups: groups,
-  });
+  const shader = x.tensor.dtype === 'f16' || y.tensor.dtype === 'f16' ? 'convert' : 'copy';
+  const call = { params, workgroups: groups };
+  if (inFours) {
+    tape.dispatch(shader, 'fours', { bindings: { xFours: x.tensor, yFours: y.tensor }, ...call });
+  } else {
+    tape.dispatch(shader, 'main', { bindings: { x: x.tensor, y: y.tensor }, ...call });
+  }
 }
 
 /** y ← x (or y ← y + x), whole tensors of equal size. */

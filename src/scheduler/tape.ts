@@ -127,21 +127,16 @@ export class Tape {
     if (known) return known.reshape(...tensor.shape);
     const half = this.tensor(`${tensor.label} (f16)`, tensor.shape, { dtype: 'f16' });
     this.#rounded.set(tensor.storage, half);
-    const { groups, stride } = linearGroups(tensor.size, 64);
-    this.dispatch('convert', 'main', {
-      bindings: { x: tensor, y: half },
-      params: {
-        rows: 1,
-        columns: tensor.size,
-        xOffset: 0,
-        xRow: 0,
-        yOffset: 0,
-        yRow: 0,
-        accumulate: 0,
-        stride,
-      },
-      workgroups: groups,
-    });
+    const inFours = tensor.size % 4 === 0;
+    const columns = tensor.size / (inFours ? 4 : 1);
+    const { groups: workgroups, stride } = linearGroups(columns, 64);
+    const params = { rows: 1, columns, xOffset: 0, xRow: 0, yOffset: 0, yRow: 0, accumulate: 0, stride };
+    if (inFours) {
+      const bindings = { xFours: tensor, yFours: half };
+      this.dispatch('convert', 'fours', { bindings, params, workgroups });
+    } else {
+      this.dispatch('convert', 'main', { bindings: { x: tensor, y: half }, params, workgroups });
+    }
     return half;
   }
 

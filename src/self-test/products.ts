@@ -104,20 +104,21 @@ function linearCase(activation: 'tanh' | 'sigmoid' | 'relu', software: boolean):
   };
 }
 
-const copy: TestCase = {
+/** `unit`: all spans are multiples of it. */
+const copyCase = (unit: 1 | 4): TestCase => ({
   kernel: 'copy, fill',
-  name: 'columns of rows into a filled tensor, twice',
+  name: `${7 * unit} columns of rows into a filled tensor, twice`,
   roundings: 2,
   async run(gpu, random, precision) {
-    const [rows, columns, from] = [5, 7, 3];
-    const x = random.floats([rows, 11]);
+    const [rows, columns, from, row] = [5, 7 * unit, 3 * unit, 11 * unit];
+    const x = random.floats([rows, row]);
     const { outputs } = await evaluate(
       gpu,
       { x },
       (tape, tensors) => {
         const y = tape.tensor('y', [rows, columns], { dtype: tape.stored });
         tape.fill(y, 0.5);
-        const source = { tensor: tensors.x, offset: from, row: 11 };
+        const source = { tensor: tensors.x, offset: from, row };
         for (let time = 0; time < 2; time++) {
           recordCopyRows(tape, source, { tensor: y, offset: 0, row: columns }, rows, columns, 1);
         }
@@ -127,34 +128,36 @@ const copy: TestCase = {
       { halves: precision === 'mixed' ? ['x'] : undefined },
     );
     const y = Float64Array.from({ length: rows * columns }, (_, i) => {
-      return 0.5 + 2 * x.data[Math.floor(i / columns) * 11 + from + (i % columns)]!;
+      return 0.5 + 2 * x.data[Math.floor(i / columns) * row + from + (i % columns)]!;
     });
     return { values: [outputs, { y }] };
   },
-};
+});
 
 /** Between f32 and f16; between f32 and f32, as here, where a device has nothing else. */
-const convert: TestCase = {
+const convertCase = (entry: 'main' | 'fours'): TestCase => ({
   kernel: 'convert',
-  name: 'as it is, and added',
+  name: `${entry === 'fours' ? 'fours ' : ''}as they are, and added`,
   roundings: 2,
   async run(gpu, random, precision) {
     const [rows, columns] = [5, 7];
-    const x = random.floats([rows, columns]);
+    const x = random.floats(entry === 'fours' ? [rows, columns, 4] : [rows, columns]);
     const { outputs } = await evaluate(
       gpu,
       { x },
       (tape, tensors) => {
-        const y = tape.tensor('y', [rows, columns]);
+        const y = tape.tensor('y', x.shape);
         for (const accumulate of [0, 1]) {
-          tape.dispatch('convert', 'main', {
-            bindings: { x: tensors.x, y },
-            params: {
-              ...{ rows, columns, accumulate, stride: 64 },
-              ...{ xOffset: 0, xRow: columns, yOffset: 0, yRow: columns },
-            },
-            workgroups: [1],
-          });
+          const rowsOf = { xOffset: 0, xRow: columns, yOffset: 0, yRow: columns };
+          const call = {
+            params: { rows, columns, accumulate, stride: 64, ...rowsOf },
+            workgroups: [1] as const,
+          };
+          if (entry === 'fours') {
+            tape.dispatch('convert', entry, { bindings: { xFours: tensors.x, yFours: y }, ...call });
+          } else {
+            tape.dispatch('convert', entry, { bindings: { x: tensors.x, y }, ...call });
+          }
         }
         return { y };
       },
@@ -163,7 +166,7 @@ const convert: TestCase = {
     );
     return { values: [outputs, { y: x.data.map((value) => 2 * value) }] };
   },
-};
+});
 
 const odd = { batch: 3, m: 19, k: 37, n: 29 };
 const even = { batch: 2, m: 20, k: 36, n: 24 };
@@ -201,6 +204,8 @@ export const productCases: readonly TestCase[] = [
   linearCase('tanh', true),
   linearCase('sigmoid', false),
   linearCase('relu', false),
-  copy,
-  convert,
+  copyCase(1),
+  copyCase(4),
+  convertCase('main'),
+  convertCase('fours'),
 ];

@@ -425,9 +425,9 @@ describe('what is recorded', () => {
   });
   test('only the gradients that are needed', () => {
     const marginals = ['crf/backward', 'crf/backward'];
-    expect(record(true, ['emissions'])).toEqual([...loss, ...marginals, 'crf/slopes', 'copy/main']);
+    expect(record(true, ['emissions'])).toEqual([...loss, ...marginals, 'crf/slopes', 'copy/fours']);
     const end = record(true, ['transitions', 'end']).slice(loss.length);
-    expect(end).toEqual([...marginals, 'crf/pairs', 'column-sum/serial', 'crf/slopes', 'crf/ends']);
+    expect(end).toEqual([...marginals, 'crf/pairs', 'column-sum/fours', 'crf/slopes', 'crf/ends']);
   });
 
   test('many pairs of tags in several dispatches', () => {

@@ -283,7 +283,7 @@ describe('aliases that WebGPU forbids are named while recording', () => {
     const tape = training();
     const x = tape.tensor('states', [4, 2]);
     expect(() => recordCopy(tape, x, x.reshape(8))).toThrow(
-      new ShapeError("copy/main: 'x' and 'y' are both states[4,2]"),
+      new ShapeError("copy/fours: 'xFours' and 'yFours' are both states[4,2]"),
     );
     expect(tape.dispatches).toEqual([]);
   });
@@ -297,7 +297,7 @@ describe('aliases that WebGPU forbids are named while recording', () => {
     };
     const [low, high] = [part('low', 0, 64), part('high', 256, 64)];
     expect(() => recordCopy(training(), low, high)).toThrow(
-      new ShapeError("copy/main: 'x' and 'y' are both low[64]"),
+      new ShapeError("copy/fours: 'xFours' and 'yFours' are both low[64]"),
     );
     // Two slices written by one dispatch may lie side by side, but not over one another.
     const write = (tape: Tape, values: Tensor, gradients: Tensor) =>
