@@ -4,18 +4,19 @@
 //   rank      order = the positions sorted by id, equal ids in their own order; every position looks at all others
 //   rank_rows the same for tables of few rows on software adapters: every row of the table looks at all positions
 //   backward  dWeight[id,:] += the sum of dy[n,:] over the positions n of that id, in order; none for the padding id
+//   forward_fours, backward_fours  the same by 16 bytes, for columns that are a multiple of 4
 //
 // There are no float atomics: `rank` counts for every position how many come before it in the sorted order, which is
 // its place there; `rank_rows` counts for every id how many are smaller, which is where its own positions begin. In
-// `backward` a workgroup belongs to the first position of a run of equal ids and adds up the run, the others leave at
-// once, so each row of dWeight has one writer and one order of summation.
+// `backward` the lanes of the first position of a run of equal ids add up the run, the others leave at once, so each row
+// of dWeight has one writer and one order of summation.
 //
 //   ids      [count] u32      read
-//   weight   [V, columns]     read
-//   y        [count, columns] written
+//   weight   [V, columns]     read (weightFours)
+//   y        [count, columns] written (yFours)
 //   order    [count] u32      written by rank or rank_rows, read by backward
-//   dy       [count, columns] read
-//   dWeight  [V, columns]     added to
+//   dy       [count, columns] read (dyFours)
+//   dWeight  [V, columns]     added to (dWeightFours)
 
 struct Params {
   first: u32, // of forward
@@ -35,8 +36,14 @@ alias stored = f32; // or f16
 @group(0) @binding(5) var<storage, read> sorted: array<u32>; // order, as backward reads it
 @group(0) @binding(6) var<storage, read> dy: array<stored>;
 @group(0) @binding(7) var<storage, read_write> dWeight: array<f32>;
+@group(0) @binding(8) var<storage, read> weightFours: array<vec4f>;
+@group(0) @binding(9) var<storage, read_write> yFours: array<vec4<stored>>;
+@group(0) @binding(10) var<storage, read> dyFours: array<vec4<stored>>;
+@group(0) @binding(11) var<storage, read_write> dWeightFours: array<vec4f>;
 
 const width = 64u;
+// Of the entries by fours: a workgroup has 8 fours of columns and 8 positions.
+const side = 8u;
 
 @compute @workgroup_size(width)
 fn forward(
@@ -53,6 +60,16 @@ fn forward(
   for (var column = local.x; column < params.columns; column += width) {
     y[place + column] = stored(weight[source + column]);
   }
+}
+
+@compute @workgroup_size(side, side)
+fn forward_fours(@builtin(global_invocation_id) global: vec3u, @builtin(num_workgroups) groups: vec3u) {
+  let position = params.first + global.z * groups.y * side + global.y;
+  let fours = params.columns / 4u;
+  if (global.x >= fours || position >= params.count) {
+    return;
+  }
+  yFours[position * fours + global.x] = vec4<stored>(weightFours[ids[position] * fours + global.x]);
 }
 
 @compute @workgroup_size(width)
@@ -110,7 +127,7 @@ fn backward(@builtin(global_invocation_id) global: vec3u, @builtin(num_workgroup
     return;
   }
   let id = ids[sorted[place]];
-  if (id == params.paddingIndex || (place > 0u && ids[sorted[place - 1u]] == id)) {
+  if (!begins(place, id)) {
     return;
   }
   var sum = 0.0;
@@ -122,4 +139,31 @@ fn backward(@builtin(global_invocation_id) global: vec3u, @builtin(num_workgroup
     sum += f32(dy[position * params.columns + column]);
   }
   dWeight[id * params.columns + column] += sum;
+}
+
+@compute @workgroup_size(side, side)
+fn backward_fours(@builtin(global_invocation_id) global: vec3u, @builtin(num_workgroups) groups: vec3u) {
+  let place = global.z * groups.y * side + global.y;
+  let fours = params.columns / 4u;
+  if (global.x >= fours || place >= params.count) {
+    return;
+  }
+  let id = ids[sorted[place]];
+  if (!begins(place, id)) {
+    return;
+  }
+  var sum = vec4f(0.0);
+  for (var next = place; next < params.count; next++) {
+    let position = sorted[next];
+    if (ids[position] != id) {
+      break;
+    }
+    sum += vec4f(dyFours[position * fours + global.x]);
+  }
+  dWeightFours[id * fours + global.x] += sum;
+}
+
+// A run of an id that gets a gradient begins at this place of the order.
+fn begins(place: u32, id: u32) -> bool {
+  return id != params.paddingIndex && (place == 0u || ids[sorted[max(place, 1u) - 1u]] != id);
 }

@@ -7,6 +7,7 @@ import type { Tape } from '../scheduler/tape.ts';
 import type { Tensor } from '../scheduler/tensor.ts';
 
 const width = 64; // columns of a workgroup, as in the shader
+const side = 8; // positions of a workgroup of the entries by fours, and fours of columns
 const maxPositionsAcross = 65_535; // workgroups of a grid's dimension
 const noPadding = 0xffff_ffff;
 
@@ -55,11 +56,18 @@ export function recordEmbeddingGradient(
     params,
     workgroups: [Math.ceil((byRow ? rows : count) / width)],
   });
-  tape.dispatch('embedding', 'backward', {
-    bindings: { ids, sorted: order, dy, dWeight },
-    params,
-    workgroups: [Math.ceil(columns / width), ...positions(count)],
-  });
+  const sorted = order;
+  if (columns % 4 === 0) {
+    const bindings = { ids, sorted, dyFours: dy, dWeightFours: dWeight };
+    tape.dispatch('embedding', 'backward_fours', {
+      bindings,
+      params,
+      workgroups: gridOfFours(columns, count),
+    });
+  } else {
+    const workgroups = [Math.ceil(columns / width), ...positions(count)] as const;
+    tape.dispatch('embedding', 'backward', { bindings: { ids, sorted, dy, dWeight }, params, workgroups });
+  }
 }
 
 /** y[n] ← weight[ids[n]] for the positions `first` to `end` (exclusive) of ids [...] and y [..., E]. */
@@ -72,11 +80,19 @@ export function recordEmbedding(
   end: number,
 ): void {
   const columns = weight.dim(1);
-  tape.dispatch('embedding', 'forward', {
-    bindings: { ids, weight, y },
-    params: { first, count: end, columns, paddingIndex: noPadding, rows: weight.dim(0) },
-    workgroups: positions(end - first),
-  });
+  const params = { first, count: end, columns, paddingIndex: noPadding, rows: weight.dim(0) };
+  if (columns % 4 === 0) {
+    const bindings = { ids, weightFours: weight, yFours: y };
+    const workgroups = gridOfFours(columns, end - first);
+    tape.dispatch('embedding', 'forward_fours', { bindings, params, workgroups });
+  } else {
+    const workgroups = positions(end - first);
+    tape.dispatch('embedding', 'forward', { bindings: { ids, weight, y }, params, workgroups });
+  }
+}
+
+function gridOfFours(columns: number, count: number): readonly [x: number, y: number, z: number] {
+  return [Math.ceil(columns / (4 * side)), ...positions(Math.ceil(count / side))];
 }
 
 /** A workgroup for each of `count` positions, folded into y where there are more than one dimension takes. */

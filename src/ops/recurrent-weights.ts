@@ -14,21 +14,24 @@ export function transposeRecurrentWeights(
   const packed = tape.tensor(`${label}/weight_hhᵀ`, [weights.length, hidden, rows], { dtype: tape.stored });
   const bias = tape.tensor(`${label}/bias_hh`, [weights.length, rows]);
   const [first, second] = [weights[0]!, weights.at(-1)!];
-  const direct = tape.software;
-  tape.dispatch('recurrent-weights', direct ? 'transposeDirect' : 'transpose', {
-    bindings: {
-      weight0: first.weightHh,
-      weight1: second.weightHh,
-      bias0: first.biasHh,
-      bias1: second.biasHh,
-      packed,
-      packedBias: bias,
-    },
-    params: { rows, columns: hidden },
-    workgroups: direct
-      ? [Math.ceil(rows / 64), hidden, weights.length]
-      : [Math.ceil(hidden / 16), Math.ceil(rows / 16), weights.length],
-  });
+  const params = { rows, columns: hidden };
+  const biases = { bias0: first.biasHh, bias1: second.biasHh, packedBias: bias };
+  if (tape.software && rows % 4 === 0 && hidden % 4 === 0) {
+    tape.dispatch('recurrent-weights', 'transposeFours', {
+      bindings: { fours0: first.weightHh, fours1: second.weightHh, packedFours: packed, ...biases },
+      params,
+      workgroups: [Math.ceil(rows / 16), Math.ceil(hidden / 32), weights.length],
+    });
+  } else {
+    const direct = tape.software;
+    tape.dispatch('recurrent-weights', direct ? 'transposeDirect' : 'transpose', {
+      bindings: { weight0: first.weightHh, weight1: second.weightHh, packed, ...biases },
+      params,
+      workgroups: direct
+        ? [Math.ceil(rows / 64), hidden, weights.length]
+        : [Math.ceil(hidden / 16), Math.ceil(rows / 16), weights.length],
+    });
+  }
   return { packed, bias };
 }
 

@@ -94,9 +94,12 @@ function dataOf(weights: Weights): ReferenceWeights {
 
 const plain: Variant = { software: false, subgroups: false };
 const quads: Variant = { software: true, subgroups: true };
+/** The weights are transposed element by element. */
+const odd: Variant = { software: true, subgroups: false };
 
 export const recurrentCases: readonly TestCase[] = (Object.keys(cells) as CellName[]).flatMap((cell) => [
   recurrentCase(cell, 'plain, B 5, H 33', plain, 5, 33),
+  recurrentCase(cell, 'plain on a CPU, B 3, H 7', odd, 3, 7),
   ...(cells[cell].quads ? [recurrentCase(cell, 'quads, B 18, H 12', quads, 18, 12)] : []),
   // Layers with few units take many steps in one dispatch, these one.
   ...(cells[cell].quads

@@ -23,6 +23,10 @@ describe('values and gradients', () => {
     { T: 5, B: 13, V: 40, E: 65 },
     { T: 31, B: 11, V: 3, E: 130 },
     { T: 4, B: 3, V: 50_000, E: 2 },
+    // By fours: around the 8 positions and 32 columns of a workgroup.
+    { T: 1, B: 7, V: 3, E: 4 },
+    { T: 3, B: 3, V: 50_000, E: 32 },
+    { T: 31, B: 11, V: 3, E: 36 },
   ])('[$T, $B] ids of $V, $E columns', async ({ T, B, V, E }) => {
     const ids = randomIds(T, [T, B], 0, V);
     const weight = randomFloats(V, [V, E]);
