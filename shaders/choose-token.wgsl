@@ -22,7 +22,7 @@
 //   temperature  [1]                  read     by `sampled`
 //   tokens       [> step + 1, B] u32  slot `step + 1` written; slot `step` read by `sampled`
 //
-// One workgroup a row: each lane finds the best of its every 64th four ids, then lane 0 compares the 64.
+// One workgroup a row: each lane finds the best of its every lanes-th four ids, then lane 0 compares them all.
 
 struct Params {
   batch: u32,
@@ -43,10 +43,10 @@ struct Params {
 @group(0) @binding(5) var<storage, read> temperature: array<f32>;
 @group(0) @binding(6) var<storage, read_write> tokens: array<u32>;
 
-const lanes = 64u;
+override lanes: u32 = 64; // at most 64; the choice does not depend on it
 const ulp = 2.3283064365386963e-10; // 2^-32
-var<workgroup> bestScore: array<f32, lanes>;
-var<workgroup> bestToken: array<u32, lanes>;
+var<workgroup> bestScore: array<f32, 64>;
+var<workgroup> bestToken: array<u32, 64>;
 
 @compute @workgroup_size(lanes)
 fn scheduled(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {

@@ -6,7 +6,7 @@
 //   logits  [B, V]           read
 //   tokens  [steps + 1, B]   slot `step` read, slot `step + 1` written
 //
-// One workgroup a row: each lane finds the best of its every 64th id, then lane 0 compares the 64.
+// One workgroup a row: each lane finds the best of its every lanes-th id, then lane 0 compares them all.
 
 struct Params {
   batch: u32,
@@ -21,9 +21,9 @@ struct Params {
 @group(0) @binding(1) var<storage, read> logits: array<f32>;
 @group(0) @binding(2) var<storage, read_write> tokens: array<u32>;
 
-const lanes = 64u;
-var<workgroup> bestLogit: array<f32, lanes>;
-var<workgroup> bestToken: array<u32, lanes>;
+override lanes: u32 = 64; // at most 64; the choice does not depend on it
+var<workgroup> bestLogit: array<f32, 64>;
+var<workgroup> bestToken: array<u32, 64>;
 
 @compute @workgroup_size(lanes)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {

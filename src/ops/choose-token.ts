@@ -7,7 +7,7 @@
 import { ShapeError } from '../errors.ts';
 import type { Tape } from '../scheduler/tape.ts';
 import { expectShape, type Tensor } from '../scheduler/tensor.ts';
-import type { SpecialIds } from './greedy-step.ts';
+import { choiceLanes, type SpecialIds } from './greedy-step.ts';
 
 /** The decoder's own choice: its most probable token, or a draw from its distribution. */
 export type OwnToken = 'argmax' | 'sample';
@@ -50,5 +50,6 @@ export function recordChooseToken(tape: Tape, options: ChooseTokenOptions): void
     bindings: { logits, random, teacher, sampling, tokens },
     params: { batch, vocabulary, step, site, ...specials, temperature: mode === 'sample' ? 1 : 0 },
     workgroups: [batch],
+    constants: choiceLanes(tape),
   });
 }

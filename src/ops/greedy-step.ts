@@ -22,5 +22,14 @@ export function recordGreedyStep(
     bindings: { logits, tokens },
     params: { batch, vocabulary, step, ...ids },
     workgroups: [batch],
+    constants: choiceLanes(tape),
   });
+}
+
+/**
+ * The lanes that look for a row's best word together: a wave or two of a GPU, as many as a software adapter has. What they
+ * find does not depend on it.
+ */
+export function choiceLanes({ software }: Tape): { readonly lanes: number } {
+  return { lanes: software ? 8 : 64 };
 }

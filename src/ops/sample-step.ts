@@ -2,7 +2,7 @@
 import { ShapeError } from '../errors.ts';
 import type { Tape } from '../scheduler/tape.ts';
 import { expectShape, type Tensor } from '../scheduler/tensor.ts';
-import type { SpecialIds } from './greedy-step.ts';
+import { choiceLanes, type SpecialIds } from './greedy-step.ts';
 
 export interface SampleStepOptions extends SpecialIds {
   /** f32 [1]: at 0 the most probable token is taken, as `recordGreedyStep` does; at 1 it is drawn from softmax(logits). */
@@ -36,5 +36,6 @@ export function recordSampleStep(
     bindings: { logits, random, temperature, tokens },
     params: { batch, vocabulary, step, site, padding, begin, end, temperature: 0 },
     workgroups: [batch],
+    constants: choiceLanes(tape),
   });
 }

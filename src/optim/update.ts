@@ -39,8 +39,11 @@ export interface UpdateOptions {
   readonly lossScale?: Tensor | undefined;
 }
 
-/** A workgroup of the norm adds up at least so many values; a segment gets at most so many workgroups. */
-const valuesPerGroup = 4096;
+/**
+ * A workgroup of the norm adds up at least so many values; a segment gets at most so many workgroups. A software adapter has
+ * few cores, and a workgroup's barrier and its last sum, which is one lane's, cost it as much as some hundred values.
+ */
+const valuesPerGroup = { software: 65_536, hardware: 4096 };
 const mostGroups = 4096;
 
 type Segments = Pick<ParameterStore, 'segments'>;
@@ -128,9 +131,8 @@ function recordNorm(
   { segments }: Segments,
   { update, statistics, maxNorm, lossScale }: UpdateOptions,
 ): void {
-  const groupsOf = segments.map(({ gradients }) =>
-    Math.min(mostGroups, Math.ceil(gradients.size / valuesPerGroup)),
-  );
+  const values = valuesPerGroup[tape.software ? 'software' : 'hardware'];
+  const groupsOf = segments.map(({ gradients }) => Math.min(mostGroups, Math.ceil(gradients.size / values)));
   const count = groupsOf.reduce((sum, groups) => sum + groups, 0);
   const partials = tape.tensor('partial sums of squares', [count]);
   let offset = 0;

@@ -223,9 +223,10 @@ const generatorCase: TestCase = {
   },
 };
 
-const greedyCase: TestCase = {
+const greedyCase = (software: boolean): TestCase => ({
   kernel: 'greedy-step',
-  name: 'ties, specials, ended rows',
+  name: `ties, specials, ended rows, on ${software ? 8 : 64} lanes`,
+  variant: { software, subgroups: false },
   async run(gpu, random) {
     const [B, V] = [9, 131];
     const specials = { padding: 1, begin: 2, end: 3 };
@@ -243,7 +244,7 @@ const greedyCase: TestCase = {
     const chosen = { data: new Uint32Array(outputs.chosen.data.buffer).subarray(B) };
     return { values: [{ chosen }, { chosen: greedyStep(logits.data, last, V, specials) }] };
   },
-};
+});
 
 export const layerCases: readonly TestCase[] = [
   softmaxCase(false),
@@ -258,5 +259,6 @@ export const layerCases: readonly TestCase[] = [
   crossEntropyCase,
   dropoutCase,
   generatorCase,
-  greedyCase,
+  greedyCase(true),
+  greedyCase(false),
 ];

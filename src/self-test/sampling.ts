@@ -43,9 +43,10 @@ function scheduledCase(mode: 'argmax' | 'sample'): TestCase {
   };
 }
 
-const sampledCase: TestCase = {
+const sampledCase = (software: boolean): TestCase => ({
   kernel: 'choose-token',
-  name: 'generation at temperature 0.7',
+  name: `generation at temperature 0.7, on ${software ? 8 : 64} lanes`,
+  variant: { software, subgroups: false },
   async run(gpu, draws) {
     const logits = draws.floats([B, V], 4);
     const last = Uint32Array.of(2, 50, 8, 3, 9, 1, 60, 70, 80);
@@ -61,10 +62,11 @@ const sampledCase: TestCase = {
     const expected = sampleStep({ ...numbers, logits: logits.data, last, temperature: Math.fround(0.7) });
     return { values: [{ drawn }, { drawn: expected }] };
   },
-};
+});
 
 export const samplingCases: readonly TestCase[] = [
   scheduledCase('argmax'),
   scheduledCase('sample'),
-  sampledCase,
+  sampledCase(true),
+  sampledCase(false),
 ];

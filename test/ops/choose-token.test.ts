@@ -1,5 +1,5 @@
 /** Scheduled sampling: the choices of the float64 reference, at the rate asked for, from the distribution asked for. */
-import { describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { BEGIN_ID, END_ID, PAD_ID } from '../../src/data/special-tokens.ts';
 import { ShapeError } from '../../src/errors.ts';
 import { shaderInfo } from '../../src/gpu/shader.ts';
@@ -59,7 +59,19 @@ const four = (batch: number) => Float32Array.from({ length: 6 * batch }, (_, i) 
 const fives = (batch: number, T: number) => new Uint32Array(batch * T).fill(5);
 const countOf = (tokens: Uint32Array, id: number) => tokens.filter((token) => token === id).length;
 
-describe('the choices of the reference', () => {
+/** The device, which takes itself for hardware where the lanes of a GPU are to be tested. */
+const lanesOf = (software: boolean) => {
+  beforeEach(async () => {
+    vi.spyOn(await testGpu(), 'software', 'get').mockReturnValue(software);
+  });
+  afterEach(() => {
+    vi.restoreAllMocks();
+  });
+};
+
+describe.each([true, false])('the choices of the reference, software %s', (software) => {
+  lanesOf(software);
+
   describe.each(['argmax', 'sample'] as const)('%s', (mode) => {
     test.each([5, 63, 64, 65, 255, 256, 257, 1021])('of %i tokens', async (vocabulary) => {
       const [batch, T] = [7, 4];

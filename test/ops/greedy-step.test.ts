@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { BEGIN_ID, END_ID, PAD_ID } from '../../src/data/special-tokens.ts';
 import { shaderInfo } from '../../src/gpu/shader.ts';
 import { evaluate } from '../../src/ops/evaluate.ts';
@@ -40,12 +40,24 @@ function best(logits: Float32Array): number {
   return choice;
 }
 
+/** The device, which takes itself for hardware where the lanes of a GPU are to be tested. */
+const lanesOf = (software: boolean) => {
+  beforeEach(async () => {
+    vi.spyOn(await testGpu(), 'software', 'get').mockReturnValue(software);
+  });
+  afterEach(() => {
+    vi.restoreAllMocks();
+  });
+};
+
 const rowsOf = (data: Float32Array, batch: number) =>
   Array.from({ length: batch }, (_, b) =>
     data.subarray((b * data.length) / batch, ((b + 1) * data.length) / batch),
   );
 
-describe('the most probable token', () => {
+describe.each([true, false])('the most probable token, software %s', (software) => {
+  lanesOf(software);
+
   test.each([4, 5, 63, 64, 65, 127, 129, 1000])('of %i', async (vocabulary) => {
     const batch = 7;
     const { data } = randomFloats(vocabulary, [batch, vocabulary], 20);
