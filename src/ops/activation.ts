@@ -32,10 +32,16 @@ export function recordActivationGradientRange(
   gradient: Tensor,
   { start, end }: { readonly start: number; readonly end: number },
 ): void {
-  const { groups, stride } = linearGroups(end - start, 64);
-  tape.dispatch('activation-gradient', 'main', {
-    bindings: { y, dy: upstream, dx: gradient },
-    params: { start, end, activation: activationCode[activation], stride },
-    workgroups: groups,
-  });
+  const inFours = start % 4 === 0 && end % 4 === 0;
+  const unit = inFours ? 4 : 1;
+  const { groups: workgroups, stride } = linearGroups((end - start) / unit, 64);
+  const params = { start: start / unit, end: end / unit, stride };
+  const call = { params, workgroups, constants: { activation: activationCode[activation] } };
+  if (inFours) {
+    const bindings = { yFours: y, dyFours: upstream, dxFours: gradient };
+    tape.dispatch('activation-gradient', 'fours', { bindings, ...call });
+  } else {
+    const bindings = { y, dy: upstream, dx: gradient };
+    tape.dispatch('activation-gradient', 'main', { bindings, ...call });
+  }
 }

@@ -48,7 +48,7 @@ describe('a tape that stores f16', () => {
     expect(fillHalf!.code).toMatch(/^enable f16; [\s\S]*^alias stored = f16;/m);
     expect([copy!.name, convert!.name]).toEqual(['copy', 'convert']);
     expect(convert!.code).toMatch(/^alias source = f32;.*\nalias stored = f16;/m);
-    const grid = { start: 0, end: 8, activation: 1, stride: 64 };
+    const grid = { start: 0, end: 8, stride: 64 };
     const mix = () =>
       tape.dispatch('activation-gradient', 'main', {
         bindings: { y: single, dy: short, dx: other },
