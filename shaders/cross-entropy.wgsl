@@ -75,6 +75,31 @@ fn weights_of(v: u32) -> vec4f {
   return vec4f(classWeights[at.x], classWeights[at.y], classWeights[at.z], classWeights[at.w]);
 }
 
+// Of each of a lane's four streams.
+struct Streams {
+  largest: vec4f,
+  sum: vec4f,
+  total: vec4f,
+  column: vec4f,
+}
+
+// The streams after the columns v to v + 3.
+fn extended(before: Streams, x: vec4f, v: u32) -> Streams {
+  let difference = x - before.largest;
+  let e = decay_four(-abs(difference));
+  let rises = difference > vec4f(0.0);
+  var term = x;
+  if (hasClassWeights == 1u) {
+    term *= weights_of(v);
+  }
+  return Streams(
+    select(before.largest, x, rises),
+    select(before.sum + e, fma(before.sum, e, vec4f(1.0)), rises),
+    before.total + term,
+    select(before.column, vec4f(vec4u(v, v + 1u, v + 2u, v + 3u)), rises),
+  );
+}
+
 @compute @workgroup_size(laneCount, rowsPerGroup)
 fn scan(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local: vec3u) {
   let row = group.y * params.stride + group.x * rowsPerGroup + local.y;
@@ -86,41 +111,33 @@ fn scan(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local
     return;
   }
   let place = row * streamCount + 4u * local.x;
-  var largest = vec4f(lowest);
-  var sum = vec4f(0.0);
-  var total = vec4f(0.0);
-  var column = vec4f(0.0);
+  var mine = Streams(vec4f(lowest), vec4f(0.0), vec4f(0.0), vec4f(0.0));
   if (params.start > 0u) {
-    let before = transpose(mat4x4f(streams[place], streams[place + 1u], streams[place + 2u], streams[place + 3u]));
-    largest = before[0];
-    sum = before[1];
-    total = before[2];
-    column = before[3];
+    let known = transpose(mat4x4f(streams[place], streams[place + 1u], streams[place + 2u], streams[place + 3u]));
+    mine = Streams(known[0], known[1], known[2], known[3]);
   }
-  let first = (local.x + laneCount - params.start / 4u % laneCount) % laneCount;
-  for (var j = first; 4u * j < params.width; j += laneCount) {
+  let rowAt = row * params.fours;
+  var j = (local.x + laneCount - params.start / 4u % laneCount) % laneCount;
+  for (; 4u * j + 3u < params.width; j += laneCount) {
+    mine = extended(mine, logits[rowAt + j], params.start + 4u * j);
+  }
+  // At most one four, in one of the lanes: the row's last columns.
+  for (; 4u * j < params.width; j += laneCount) {
+    let after = extended(mine, logits[rowAt + j], params.start + 4u * j);
     let exists = vec4u(4u * j) + vec4u(0u, 1u, 2u, 3u) < vec4u(params.width);
-    let v = params.start + 4u * j;
-    let x = select(vec4f(lowest), logits[row * params.fours + j], exists);
-    let difference = x - largest;
-    let e = decay_four(-abs(difference));
-    let rises = difference > vec4f(0.0);
-    sum = select(sum + select(vec4f(0.0), e, exists), fma(sum, e, vec4f(1.0)), rises);
-    largest = select(largest, x, rises);
-    column = select(column, vec4f(vec4u(v, v + 1u, v + 2u, v + 3u)), rises);
-    var term = x;
-    if (hasClassWeights == 1u) {
-      term *= weights_of(v);
-    }
-    total += select(vec4f(0.0), term, exists);
+    mine.largest = select(mine.largest, after.largest, exists);
+    mine.sum = select(mine.sum, after.sum, exists);
+    mine.total = select(mine.total, after.total, exists);
+    mine.column = select(mine.column, after.column, exists);
   }
-  let after = transpose(mat4x4f(largest, sum, total, column));
-  for (var i = 0u; i < 4u; i++) {
-    streams[place + i] = after[i];
-  }
+  let kept = transpose(mat4x4f(mine.largest, mine.sum, mine.total, mine.column));
+  streams[place] = kept[0];
+  streams[place + 1u] = kept[1];
+  streams[place + 2u] = kept[2];
+  streams[place + 3u] = kept[3];
   let at = label - params.start; // beyond the width where it is in another chunk
   if (at < params.width && label / 4u % laneCount == local.x) {
-    picked[row] = logits[row * params.fours + at / 4u][at % 4u];
+    picked[row] = logits[rowAt + at / 4u][at % 4u];
   }
 }
 
