@@ -7,6 +7,8 @@
 // so no two elements, sites or steps share a number, and a range of elements gets the same mask as the whole.
 // src/ops/philox.ts is the same on the CPU.
 //
+// `fours` loads and stores 16 bytes at a time, where start and end are multiples of 4.
+//
 //   random  [4] u32       read     seed low, seed high, step low, step high
 //   x       [end]         read
 //   y       [end]         written  must not be x's buffer
@@ -32,6 +34,8 @@ alias stored = f32; // or f16
 @group(0) @binding(3) var<storage, read_write> y: array<stored>;
 @group(0) @binding(4) var<storage, read> blocks: array<u32>;
 @group(0) @binding(5) var<storage, read_write> words: array<u32>;
+@group(0) @binding(6) var<storage, read> xFours: array<vec4<source>>;
+@group(0) @binding(7) var<storage, read_write> yFours: array<vec4<stored>>;
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u) {
@@ -51,6 +55,21 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
       y[i] = stored(value);
     }
   }
+}
+
+@compute @workgroup_size(64)
+fn fours(@builtin(global_invocation_id) id: vec3u) {
+  let quad = params.start / 4u + id.y * params.stride + id.x;
+  if (quad >= params.end / 4u) {
+    return;
+  }
+  let numbers = philox(vec4u(quad, params.site, random[2], random[3]), vec2u(random[0], random[1]));
+  let keeps = numbers >= vec4u(params.threshold);
+  var value = select(vec4f(0.0), vec4f(xFours[quad]) * params.scale, keeps);
+  if (params.accumulate == 1u) {
+    value += vec4f(yFours[quad]);
+  }
+  yFours[quad] = vec4<stored>(value);
 }
 
 // The bare generator, to check it against known answers.

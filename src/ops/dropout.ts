@@ -39,19 +39,21 @@ export function recordDropout(
   const width = x.size / x.dim(0);
   const [first, last] = [start * width, end * width];
   const { groups, stride } = linearGroups(Math.ceil(last / 4) - Math.floor(first / 4), 64);
-  tape.dispatch('dropout', 'main', {
-    bindings: { random, x, y },
-    params: {
-      start: first,
-      end: last,
-      site,
-      threshold: Math.min(Math.round(probability * 2 ** 32), 2 ** 32 - 1),
-      scale: 1 / (1 - probability),
-      accumulate,
-      stride,
-    },
-    workgroups: groups,
-  });
+  const params = {
+    start: first,
+    end: last,
+    site,
+    threshold: Math.min(Math.round(probability * 2 ** 32), 2 ** 32 - 1),
+    scale: 1 / (1 - probability),
+    accumulate,
+    stride,
+  };
+  if (width % 4 === 0) {
+    const bindings = { random, xFours: x, yFours: y };
+    tape.dispatch('dropout', 'fours', { bindings, params, workgroups: groups });
+  } else {
+    tape.dispatch('dropout', 'main', { bindings: { random, x, y }, params, workgroups: groups });
+  }
 }
 
 /** dropout(x) while training; x itself otherwise, or where nothing is dropped. */

@@ -182,13 +182,13 @@ const crossEntropyCase: TestCase = {
   },
 };
 
-const dropoutCase: TestCase = {
+const dropoutCase = (columns: number): TestCase => ({
   kernel: 'dropout',
-  name: 'the mask of seed, step and site',
+  name: `the mask of seed, step and site, ${columns} columns`,
   roundings: 1,
   async run(gpu, random, precision) {
     const [probability, site] = [0.3, 2];
-    const [x, y] = [random.floats([5, 27]), random.floats([5, 27])];
+    const [x, y] = [random.floats([5, columns]), random.floats([5, columns])];
     const options = { probability, seed: 2 ** 40 + 5, step: 11, site };
     const { outputs, gradients } = await inPrecision(dropout, precision)(gpu, { x }, options, { y });
     const mask = dropoutMask(x.data.length, probability, site, [5, 2 ** 8, 11, 0]);
@@ -196,7 +196,7 @@ const dropoutCase: TestCase = {
       Float64Array.from(values, (value, i) => (mask[i]! * value) / (1 - probability));
     return { values: [outputs, { y: kept(x.data) }], gradients: [gradients, { x: kept(y.data) }] };
   },
-};
+});
 
 const generatorCase: TestCase = {
   kernel: 'dropout',
@@ -257,7 +257,8 @@ export const layerCases: readonly TestCase[] = [
   embeddingCase(13, 19),
   embeddingCase(41, 36),
   crossEntropyCase,
-  dropoutCase,
+  dropoutCase(27),
+  dropoutCase(28),
   generatorCase,
   greedyCase(true),
   greedyCase(false),

@@ -100,36 +100,43 @@ test('an element is dropped where its number is below p, to the last bit', async
   expect((await kept(count, (number + 1) / 2 ** 32, site, state))[element]).toBe(false);
 });
 
-test('ranges of steps get the mask of the whole, and accumulate', async () => {
-  const gpu = await testGpu();
-  // 3 x 7 elements a step: most ranges begin and end within a block of four.
-  const shape = [9, 3, 7];
-  const x = randomFloats(3, shape);
-  const before = randomFloats(4, shape);
-  const run = (cuts: number[]) =>
-    evaluate(gpu, { x, y: zeros(...shape), sum: before, random: random() }, (tape, { x, y, sum, random }) => {
-      const options = { probability: 0.4, site: 9, random };
-      for (const [i, end] of cuts.entries()) {
-        recordDropout(tape, x, y, cuts[i - 1] ?? 0, end, options);
-        recordDropout(tape, x, sum, cuts[i - 1] ?? 0, end, { ...options, accumulate: 1 });
-      }
-      return { y, sum };
-    });
-  const whole = await run([9]);
-  const { outputs } = await run([1, 2, 5, 6, 9]);
-  expect(outputs).toEqual(whole.outputs);
-  expectClose(
-    outputs.sum.data,
-    outputs.y.data.map((value, i) => value + before.data[i]!),
-    1e-6,
-    'sum',
-  );
-  // Only the range is written.
-  const partial = await run([2]);
-  expect(partial.outputs.y.data.slice(0, 42)).toEqual(whole.outputs.y.data.slice(0, 42));
-  expect(partial.outputs.y.data.slice(42).every((value) => value === 0)).toBe(true);
-  expect(partial.outputs.sum.data.slice(42)).toEqual(before.data.slice(42));
-});
+test.each([7, 8])(
+  'ranges of steps get the mask of the whole, and accumulate, %i columns',
+  async (columns) => {
+    const gpu = await testGpu();
+    // Of 3 x 7 elements a step most ranges begin and end within a block of four, of 3 x 8 none.
+    const shape = [9, 3, columns];
+    const x = randomFloats(3, shape);
+    const before = randomFloats(4, shape);
+    const run = (cuts: number[]) =>
+      evaluate(
+        gpu,
+        { x, y: zeros(...shape), sum: before, random: random() },
+        (tape, { x, y, sum, random }) => {
+          const options = { probability: 0.4, site: 9, random };
+          for (const [i, end] of cuts.entries()) {
+            recordDropout(tape, x, y, cuts[i - 1] ?? 0, end, options);
+            recordDropout(tape, x, sum, cuts[i - 1] ?? 0, end, { ...options, accumulate: 1 });
+          }
+          return { y, sum };
+        },
+      );
+    const whole = await run([9]);
+    const { outputs } = await run([1, 2, 5, 6, 9]);
+    expect(outputs).toEqual(whole.outputs);
+    expectClose(
+      outputs.sum.data,
+      outputs.y.data.map((value, i) => value + before.data[i]!),
+      1e-6,
+      'sum',
+    );
+    // Only the range is written.
+    const partial = await run([2]);
+    expect(partial.outputs.y.data.slice(0, 6 * columns)).toEqual(whole.outputs.y.data.slice(0, 6 * columns));
+    expect(partial.outputs.y.data.slice(6 * columns).every((value) => value === 0)).toBe(true);
+    expect(partial.outputs.sum.data.slice(6 * columns)).toEqual(before.data.slice(6 * columns));
+  },
+);
 
 describe('statistics', () => {
   const n = 20_000;

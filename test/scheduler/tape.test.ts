@@ -56,7 +56,7 @@ describe('a tape that stores f16', () => {
         workgroups: [1],
       });
     expect(mix).toThrow(
-      /activation-gradient\/main: 'y' and 'dy' hold one type, but single\[8\] is f32 and short\[8\] f16/,
+      /activation-gradient\/main: 'dx' and 'dy' hold one type, but other\[8\] is f32 and short\[8\] f16/,
     );
     const scale = () =>
       tape.dispatch('loss-scale', 'main', {
