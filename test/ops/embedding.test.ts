@@ -77,18 +77,19 @@ describe('values and gradients', () => {
   });
 });
 
-test('a row sums its positions in their order, so the bits are known', async () => {
+test.each([1, 4])('a row sums its positions in their order, so the bits are known: %i columns', async (E) => {
   // Floats for which (a + b) + c differs from a + (b + c).
-  const dy = f32([1e8, 5, 1, -1e8, 7, 1], [6, 1]);
+  const repeated = (values: readonly number[]) => values.flatMap((value) => Array<number>(E).fill(value));
+  const dy = f32(repeated([1e8, 5, 1, -1e8, 7, 1]), [6, E]);
   const ids = { data: Uint32Array.of(2, 0, 2, 2, 0, 2), shape: [6] };
   const { gradients } = await evaluate(
     await testGpu(),
-    { ids, weight: randomFloats(1, [3, 1]) },
+    { ids, weight: randomFloats(1, [3, E]) },
     (tape, { ids, weight }) => ({ y: embedding(tape, ids, weight) }),
     { y: dy },
   );
   const inOrder = [1e8, 1, -1e8, 1].reduce((sum, value) => Math.fround(sum + value));
-  expect([...gradients.weight!.data]).toEqual([12, 0, inOrder]);
+  expect([...gradients.weight!.data]).toEqual(repeated([12, 0, inOrder]));
 });
 
 test('gradients of a table used twice add up, in a parameter too', async () => {
