@@ -1,18 +1,20 @@
 // Both directions' recurrent weights side by side, so that one binding holds them.
-//   packed[d, k, j] = weight_d[j, k], packedBias[d, j] = bias_d[j]   for j < rows, k < columns, d < D
+//   packed[d, k, j] = weight_d[j, k]   for j < rows, k < columns, d < D
+//   packedBias[0, d, j] = bias_d[j],   packedBias[1, d, j] = inputBias_d[j]
 //
 //   transpose        through workgroup memory, so that reads and writes are both along the contiguous dimension
 //   transposeDirect  element by element, for software adapters: there a barrier costs more than scattered reads
 //   transposeFours   the same in blocks of 4×4, for rows and columns that are multiples of 4
 //
 //   weight0, weight1  [rows, columns]       of direction 0 and 1 (the same where D = 1); fours0, fours1 in transposeFours
-//   bias0, bias1      [rows]
+//   bias0, bias1      [rows]                and so inputBias0, inputBias1
 //   packed            [D, columns, rows]    written; packedFours in transposeFours
-//   packedBias        [D, rows]             written
+//   packedBias        [2, D, rows]          written
 
 struct Params {
   rows: u32,
   columns: u32,
+  directions: u32, // D
 }
 
 alias stored = f32; // or f16
@@ -24,12 +26,25 @@ alias stored = f32; // or f16
 @group(0) @binding(4) var<storage, read> bias1: array<f32>;
 @group(0) @binding(5) var<storage, read_write> packed: array<stored>;
 @group(0) @binding(6) var<storage, read_write> packedBias: array<f32>;
-@group(0) @binding(7) var<storage, read> fours0: array<vec4f>;
-@group(0) @binding(8) var<storage, read> fours1: array<vec4f>;
-@group(0) @binding(9) var<storage, read_write> packedFours: array<vec4<stored>>;
+@group(0) @binding(7) var<storage, read> inputBias0: array<f32>;
+@group(0) @binding(8) var<storage, read> inputBias1: array<f32>;
+@group(0) @binding(9) var<storage, read> fours0: array<vec4f>;
+@group(0) @binding(10) var<storage, read> fours1: array<vec4f>;
+@group(0) @binding(11) var<storage, read_write> packedFours: array<vec4<stored>>;
 
 const tile = 16u;
 var<workgroup> staged: array<f32, tile * (tile + 1u)>;
+
+fn packBias(direction: u32, row: u32) {
+  let at = direction * params.rows + row;
+  if (direction == 0u) {
+    packedBias[at] = bias0[row];
+    packedBias[params.directions * params.rows + at] = inputBias0[row];
+  } else {
+    packedBias[at] = bias1[row];
+    packedBias[params.directions * params.rows + at] = inputBias1[row];
+  }
+}
 
 @compute @workgroup_size(tile, tile)
 fn transpose(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local: vec3u) {
@@ -44,11 +59,7 @@ fn transpose(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) 
     }
   }
   if (column == 0u && row < params.rows) {
-    if (group.z == 0u) {
-      packedBias[row] = bias0[row];
-    } else {
-      packedBias[params.rows + row] = bias1[row];
-    }
+    packBias(group.z, row);
   }
   workgroupBarrier();
   let outRow = group.x * tile + local.y;
@@ -74,11 +85,7 @@ fn transposeDirect(@builtin(global_invocation_id) id: vec3u) {
     packed[destination] = stored(weight1[place]);
   }
   if (column == 0u) {
-    if (id.z == 0u) {
-      packedBias[row] = bias0[row];
-    } else {
-      packedBias[params.rows + row] = bias1[row];
-    }
+    packBias(id.z, row);
   }
 }
 
@@ -108,11 +115,7 @@ fn transposeFours(@builtin(global_invocation_id) id: vec3u) {
   packedFours[destination + 3u * fours] = vec4<stored>(vec4f(m[0].w, m[1].w, m[2].w, m[3].w));
   if (column == 0u) {
     for (var i = row; i < row + 4u; i++) {
-      if (id.z == 0u) {
-        packedBias[i] = bias0[i];
-      } else {
-        packedBias[params.rows + i] = bias1[i];
-      }
+      packBias(id.z, i);
     }
   }
 }

@@ -5,7 +5,6 @@
 import type { GradientTarget, Tape } from '../scheduler/tape.ts';
 import type { Tensor } from '../scheduler/tensor.ts';
 import { recordColumnSumRows } from './column-sum.ts';
-import { recordCopy } from './copy.ts';
 import { type Matrix, recordMatmul, transposed } from './matmul.ts';
 import type { RecurrentMemory, Run } from './recurrent-memory.ts';
 import { inputParts, type RecurrentInput } from './recurrent-options.ts';
@@ -89,18 +88,17 @@ function recurrentSpans(
 function recordBiasGradients(tape: Tape, memory: RecurrentMemory, direction: number): void {
   const { cell, batch, hidden, steps } = memory.options;
   const { biasIh, biasHh } = memory.options.weights[direction]!;
-  const sum = (y: GradientTarget, at: number, slot: number, blocks: number) => {
+  const sum = (y: GradientTarget, at: number, slot: number, blocks: number, other?: Tensor) => {
     const { tensor, offset = 0, row } = memory.gateRows(direction, 0, slot);
     const to = { ...y, offset: at * hidden };
-    recordColumnSumRows(tape, { tensor, offset, row }, steps * batch, blocks * hidden, to);
+    recordColumnSumRows(tape, { tensor, offset, row }, steps * batch, blocks * hidden, to, other);
   };
   const [input, recurrent] = [tape.gradientTarget(biasIh), tape.gradientTarget(biasHh)];
-  if (input && recurrent && cell.recurrentSlots.every((slot, block) => slot === block)) {
-    // Both biases have the same gradient.
-    const total = tape.tensor('d bias', biasIh.shape);
-    sum({ tensor: total, accumulate: 0 }, 0, 0, cell.gates);
-    recordCopy(tape, total, input.tensor, input.accumulate);
-    recordCopy(tape, total, recurrent.tensor, recurrent.accumulate);
+  const alike = cell.recurrentSlots.every((slot, block) => slot === block);
+  const twice =
+    input?.accumulate === recurrent?.accumulate && input?.tensor.storage !== recurrent?.tensor.storage;
+  if (alike && twice && input && recurrent) {
+    sum(input, 0, 0, cell.gates, recurrent.tensor);
     return;
   }
   if (input) sum(input, 0, 0, cell.gates);

@@ -4,7 +4,7 @@ import type { Tensor } from '../scheduler/tensor.ts';
 import { recordCopySpan } from './recurrent-memory.ts';
 import type { RecurrentOptions } from './recurrent-options.ts';
 
-/** [D, H, G*H]: weight_hh of all directions, transposed; and [D, G*H]: their bias_hh. */
+/** [D, H, G*H]: weight_hh of all directions, transposed; and [2, D, G*H]: their bias_hh, then their bias_ih. */
 export function transposeRecurrentWeights(
   tape: Tape,
   options: RecurrentOptions,
@@ -12,10 +12,16 @@ export function transposeRecurrentWeights(
   const { cell, label, hidden, weights } = options;
   const rows = cell.gates * hidden;
   const packed = tape.tensor(`${label}/weight_hhᵀ`, [weights.length, hidden, rows], { dtype: tape.stored });
-  const bias = tape.tensor(`${label}/bias_hh`, [weights.length, rows]);
+  const bias = tape.tensor(`${label}/biases`, [2, weights.length, rows]);
   const [first, second] = [weights[0]!, weights.at(-1)!];
-  const params = { rows, columns: hidden };
-  const biases = { bias0: first.biasHh, bias1: second.biasHh, packedBias: bias };
+  const params = { rows, columns: hidden, directions: weights.length };
+  const biases = {
+    bias0: first.biasHh,
+    bias1: second.biasHh,
+    inputBias0: first.biasIh,
+    inputBias1: second.biasIh,
+    packedBias: bias,
+  };
   if (tape.software && rows % 4 === 0 && hidden % 4 === 0) {
     tape.dispatch('recurrent-weights', 'transposeFours', {
       bindings: { fours0: first.weightHh, fours1: second.weightHh, packedFours: packed, ...biases },

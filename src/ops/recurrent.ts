@@ -10,7 +10,7 @@
 import { ShapeError } from '../errors.ts';
 import type { GradientTarget, Tape } from '../scheduler/tape.ts';
 import { Tensor } from '../scheduler/tensor.ts';
-import type { CellStep } from './cells/cell.ts';
+import type { CellInput, CellStep } from './cells/cell.ts';
 import { recordCopy, recordCopyRows } from './copy.ts';
 import { recordMatmul, transposed } from './matmul.ts';
 import { added, recordInitialOutputGradient, recordWeightGradients } from './recurrent-gradients.ts';
@@ -37,6 +37,8 @@ export class RecurrentLayer {
   readonly #bias: Tensor;
   /** By time: whether the gates hold an input's product. */
   readonly #projected: boolean[];
+  /** The input of one step whose product is still to be taken: by the step's own kernel, or before another input's. */
+  #pending: { input: RecurrentInput; part: InputPart } | undefined;
   #final: Tensor[] | undefined;
   #backwardWeights: Tensor | undefined;
   #carry: { tensors: readonly Tensor[]; filled: number } | undefined;
@@ -51,28 +53,39 @@ export class RecurrentLayer {
     ({ packed: this.#forwardWeights, bias: this.#bias } = transposeRecurrentWeights(tape, options));
   }
 
-  /** Adds x·W_ihᵀ of one input to the gates of steps `start` to `end`, and bias_ih with the first input of a step. */
+  /**
+   * Adds x·W_ihᵀ of one input to the gates of steps `start` to `end`, and bias_ih with the first input of a step. Of a single
+   * step the cell's kernel does so itself where it can, with the last of the step's inputs.
+   */
   projectInput(input: RecurrentInput, start: number, end: number): void {
     this.#expectSteps(start, end);
     for (const part of inputParts(input, start, end)) {
+      this.#projectPending();
+      if (end - start === 1 && this.#fits(part.tensor)) {
+        this.#pending = { input, part };
+        return;
+      }
       for (const [from, to] of this.#equallyProjected(part.start, part.end)) {
         this.#project(input, { ...part, start: from, end: to, slot: part.slot + from - part.start });
       }
     }
     // Steps that the input leaves out still get the bias.
-    for (let time = start; time < end; time++) if (!this.#projected[time]) this.#placeBias(time);
+    for (let time = start; time < end; time++) {
+      if (!this.#projected[time] && this.#pending?.part.start !== time) this.#placeBias(time);
+    }
   }
 
   /** Steps `start` to `end` of all directions. Their inputs have been projected; steps are taken in order. */
   forward(start: number, end: number): void {
     this.#expectSteps(start, end);
+    const input = this.#takePending(start, end);
     for (let direction = 0; direction < this.#memory.directions; direction++) {
       for (let step = start; step < end; step++) {
         const time = this.#memory.timeOf(direction, step);
         if (!this.#projected[time]) throw new ShapeError(`${this.output}: no input for step ${time}`);
       }
     }
-    const shared = { weights: this.#forwardWeights, bias: this.#bias };
+    const shared = { weights: this.#forwardWeights, bias: this.#bias, input };
     for (let step = start, count = 0; step < end; step += count) {
       count = Math.min(this.#atOnce, end - step);
       this.#options.cell.forward(this.#tape, { ...this.#step(step, count), ...shared });
@@ -185,6 +198,43 @@ export class RecurrentLayer {
       ranges.push([from, to]);
     }
     return ranges;
+  }
+
+  /** Whether the cell's kernel can read an input itself: it knows one direction and one type, and writes h. */
+  #fits({ dtype, storage }: Tensor): boolean {
+    const { cell, weights } = this.#options;
+    const own = this.#memory.states[0]!.storage;
+    const [first, ...others] = weights;
+    const fits = others.length === 0 && dtype === this.#tape.stored && storage !== own;
+    return (
+      fits && cell.takesInput?.(this.#tape) === true && this.#tape.rounded(first!.weightIh).dtype === dtype
+    );
+  }
+
+  #projectPending(): void {
+    const pending = this.#pending;
+    this.#pending = undefined;
+    if (pending) this.#project(pending.input, pending.part);
+  }
+
+  /** What is pending, as the kernel reads it, if these steps are the one that it is of. */
+  #takePending(start: number, end: number): CellInput | undefined {
+    const time = this.#memory.timeOf(0, start);
+    if (end - start > 1 || this.#pending?.part.start !== time) this.#projectPending();
+    if (!this.#pending) return undefined;
+    const { input, part } = this.#pending;
+    const { width, column } = input;
+    const { weightIh } = this.#options.weights[0]!;
+    const adds = this.#projected[time] ? 1 : 0;
+    this.#pending = undefined;
+    this.#projected[time] = true;
+    return {
+      tensor: part.tensor,
+      offset: part.slot * this.#options.batch * width,
+      width,
+      weights: { tensor: this.#tape.rounded(weightIh), row: weightIh.dim(1), column },
+      adds,
+    };
   }
 
   #project(input: RecurrentInput, { tensor, slot, start, end }: InputPart): void {

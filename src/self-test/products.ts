@@ -22,6 +22,7 @@ function matmulCase({ name, variant, sizes, transposeA = false, transposeB = fal
     kernel: 'matmul',
     name,
     variant,
+    tiles: variant.matmul !== undefined,
     roundings: 2,
     async run(gpu, random, precision) {
       const { batch, m, k, n } = sizes;

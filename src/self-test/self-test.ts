@@ -8,7 +8,7 @@ import { labelCases } from './labels.ts';
 import { layerCases } from './layers.ts';
 import { peakCases } from './peaks.ts';
 import { productCases } from './products.ts';
-import { recurrentCases } from './recurrence.ts';
+import { recurrentCases, recurrentTileCases } from './recurrence.ts';
 import { samplingCases } from './sampling.ts';
 import {
   gradientTolerance,
@@ -40,6 +40,7 @@ const cases: readonly TestCase[] = [
   ...samplingCases,
   ...updateCases,
   ...peakCases,
+  ...recurrentTileCases,
 ];
 
 /**
@@ -53,8 +54,7 @@ export async function selfTest(gpu: Gpu): Promise<SelfTestRow[]> {
   for (const [index, one] of cases.entries()) {
     const device = variants.get(one.variant);
     if (!device) continue; // a variant that this device never gets
-    const isTile = one.variant?.matmul !== undefined;
-    const mixes = one.roundings && device.halves && !(gpu.software && isTile);
+    const mixes = one.roundings && device.halves && !(gpu.software && one.tiles);
     const precisions: Precision[] = mixes ? ['f32', 'mixed'] : ['f32'];
     for (const precision of precisions) {
       try {

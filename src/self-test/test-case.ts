@@ -18,6 +18,8 @@ export interface TestCase {
   readonly name: string;
   /** Which variants of the kernels to run; absent: those that this device gets. */
   readonly variant?: Variant;
+  /** It runs a GPU's tiles, which take a CPU long to compile: there it is not run a second time in mixed precision. */
+  readonly tiles?: boolean;
   /**
    * Present: it is run a second time as mixed precision does it, on inputs that are exact in f16, and may be off by so many
    * roundings to f16: how often what goes into a result has been stored on its way.

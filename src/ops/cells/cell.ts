@@ -37,8 +37,22 @@ export interface CellStep extends CellSizes {
 export interface CellForwardStep extends CellStep {
   /** [D, H, G·H]: each direction's weight_hh, transposed. */
   readonly weights: Tensor;
-  /** [D, G·H]: each direction's bias_hh. */
+  /** [2, D, G·H]: each direction's bias_hh, then each one's bias_ih. */
   readonly bias: Tensor;
+  /** Of cells that take it: an input of this step whose product the gate buffer does not hold yet. */
+  readonly input?: CellInput | undefined;
+}
+
+/** What a layer of one direction reads at one step, [B, width], and its columns of weight_ih. */
+export interface CellInput {
+  readonly tensor: Tensor;
+  /** Where in `tensor` its first row lies; rows are `width` apart. */
+  readonly offset: number;
+  readonly width: number;
+  /** weight_ih [G·H, row], and the input's first column in it. */
+  readonly weights: { readonly tensor: Tensor; readonly row: number; readonly column: number };
+  /** 1: its product is added to what the step's gates hold; 0: they hold nothing, and bias_ih is added. */
+  readonly adds: 0 | 1;
 }
 
 export interface CellBackwardStep extends CellStep {
@@ -78,6 +92,8 @@ export interface Cell {
   readonly states: readonly [string, ...string[]];
   /** How many steps one call of `forward` or `backward` takes at most; 1 where absent. */
   stepsAtOnce?(tape: Tape, sizes: CellSizes): number;
+  /** Whether `forward` takes an input of its own, `step.input`, on the device that the tape is for; not, where absent. */
+  takesInput?(tape: Tape): boolean;
   /** Records one step: gates ← activated gates, states[·][t] ← new states. */
   forward(tape: Tape, step: CellForwardStep): void;
   /** Records one step of the backward pass: gates ← gradients before the activations, carry ← carried gradients. */
