@@ -1,4 +1,5 @@
 /** `couplet quickstart`: the whole way on real data, from text files to a model that pronounces words it never saw. */
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { decodeText } from '../data/text.ts';
@@ -39,9 +40,9 @@ on a GPU. An older quick start in ${standardFolder} is replaced; no other folder
       'with attention, looks every now and then how it does on words it is not trained on, then takes a test.\n',
     );
     const data = await readForNewRun(config, folder);
-    // Mesa's lavapipe wakes its threads for each dispatch, which takes longer than most of so small a model's. Without threads of
-    // its own it is done sooner.
-    process.env.LP_NUM_THREADS ??= '0';
+    // Mesa's lavapipe wakes its threads for each dispatch, which takes longer than most of so small a model's. Where there are
+    // but two cores to share the work, it is done sooner without them.
+    if (availableParallelism() <= 2) process.env.LP_NUM_THREADS ??= '0';
     using gpu = await openDevice(options.adapter);
     const run = await TrainingRun.create(gpu, config, data, folder);
     try {
